@@ -1,0 +1,5 @@
+"""`python -m sfxgen`."""
+
+from sfxgen.cli import main
+
+main()

@@ -1,0 +1,117 @@
+"""The whole flow on one screen: manifests → plan → make (generate → master → encode) → publish."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfxgen.cache import Cache, default_folder
+from sfxgen.errors import EXIT_FAILED, EXIT_IN_THE_WAY, EXIT_INTERRUPTED, EXIT_OK, CannotWrite, SfxgenError
+from sfxgen.events import Event, OnEvent, ignore
+from sfxgen.execute import Place, Workers, default_workers
+from sfxgen.manifest.config import Config
+from sfxgen.plan import Planning, plan_project
+from sfxgen.publish import Publisher
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build did: by name the sounds made (with the seconds that each took) and those that failed (with the
+    message); the paths left alone (with the reason) and removed. `planning.lock` is the lock as it was written."""
+
+    planning: Planning
+    made: dict[str, float]
+    failed: dict[str, str]
+    left_alone: dict[str, str]
+    removed: tuple[str, ...] = ()
+    cancelled: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        if self.cancelled:
+            return EXIT_INTERRUPTED
+        if self.failed:
+            return EXIT_FAILED
+        return EXIT_IN_THE_WAY if self.left_alone else EXIT_OK
+
+
+def build(
+    root: Path,
+    *,
+    names: Sequence[str] = (),
+    force: bool = False,
+    workers: Workers | None = None,
+    n_workers: int | None = None,
+    on_event: OnEvent = ignore,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Make what is stale, remove what lost its sound, write the lock.
+
+    names: only these sounds are made. force: they are rendered again, whatever is known of them.
+    workers: warm processes to use; else n_workers are started for this build (default: as many as pay).
+    A sound that fails is reported and the others go on. Raises SfxgenError where nothing can go on: faults in the
+    manifests (then nothing is touched), a disk that refuses (what was finished is kept).
+    """
+    planning = plan_project(root, names, force)
+    plan = planning.plan
+    if not (plan.stale or plan.records or plan.orphans or planning.disk.journal):
+        planning.disk.remember_digests()
+        return Report(planning, {}, {}, plan.left_alone)
+    with planning.disk.only_builder(lambda: on_event(Event("waiting", text="another sfxgen builds in this project"))):
+        planning = plan_project(root, names, force)  # another build may have ended while this one waited
+        publisher = Publisher(planning, on_event)
+        try:
+            made, failed = _make_and_publish(planning, publisher, force, workers, n_workers, on_event, cancelled)
+        except BaseException:
+            with contextlib.suppress(SfxgenError):
+                publisher.finish()  # what was finished stays finished
+            raise
+        publisher.finish()
+    return Report(planning, made, failed, publisher.left_alone, tuple(publisher.removed), cancelled())
+
+
+def _make_and_publish(
+    planning: Planning,
+    publisher: Publisher,
+    force: bool,
+    workers: Workers | None,
+    n_workers: int | None,
+    on_event: OnEvent,
+    cancelled: Callable[[], bool],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Run the stale jobs and publish each as it ends: the seconds of what was made, the message of what failed."""
+    made: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    root, plan = planning.project.root, planning.plan
+    stale = {planned.job.name: planned for planned in plan.stale}
+    place = Place(root, cache_folder(root, planning.project.config), again=force)
+    on_event(Event("planned", data={"sounds": len(plan.sounds), "stale": len(stale)}))
+    own = workers or Workers(n_workers or default_workers(len(stale)))
+    try:
+        for job, outcome in own.run([planned.job for planned in stale.values()], place, cancelled):
+            planned = stale[job.name]
+            try:
+                if isinstance(outcome, SfxgenError):
+                    raise outcome
+                publisher.publish(planned, outcome)
+            except CannotWrite:
+                raise
+            except SfxgenError as error:
+                failed[job.name] = f"{planned.place}: sound '{job.name}': {error}"
+                on_event(Event("failed", job.name, failed[job.name]))
+            else:
+                made[job.name] = outcome.seconds
+                on_event(Event("made", job.name, ", ".join(planned.reasons), {"seconds": round(outcome.seconds, 3)}))
+    finally:
+        if own is not workers:
+            own.close()
+    if made:
+        Cache(place.cache).trim()
+    return made, failed
+
+
+def cache_folder(root: Path, config: Config) -> Path:
+    """The project's own cache where sfxgen.yaml names one, else the user's."""
+    return root / Path(config.cache).expanduser() if config.cache else default_folder()

@@ -1,0 +1,232 @@
+"""The command line: a thin face over plan, build and watch. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from sfxgen import __version__
+from sfxgen.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_STALE, SfxgenError
+
+if TYPE_CHECKING:
+    from sfxgen.plan import Planning
+
+P = ParamSpec("P")
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 a sound could not be made or the machine refused; 2 bad input; 3 `build --check` found "
+    "something stale; 4 done, but files that are not as sfxgen wrote them were left alone; 130 interrupted."
+)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, epilog=_EPILOG
+)
+
+Folder = Annotated[
+    Path | None, typer.Option("--project", "-C", help="The game project's folder. Default: found from here upwards.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts and CI.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Names of sounds; all when none is given.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, fm or texture.")]
+
+
+def _guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """One clear line and an exit code for whatever a person can cause; never a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except SfxgenError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("interrupted; what was finished is kept", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:  # `sfxgen plan | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return run
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"sfxgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Sound effects for games, made from YAML manifests by impact physics and synthesis."""
+
+
+@app.command()
+@_guarded
+def init(project: Folder = None) -> None:
+    """Begin: a first manifest, sfxgen.yaml and the editor's schemas. What is there already stays."""
+    from sfxgen.begin import begin
+
+    for line in begin((project or Path()).resolve()):
+        print(line)
+
+
+@app.command()
+@_guarded
+def check(project: Folder = None, as_json: Json = False) -> None:
+    """Read every manifest and report all faults. Makes nothing."""
+    from sfxgen.errors import ManifestError
+
+    try:
+        planning = _plan(project)
+    except ManifestError as error:
+        if as_json:
+            for fault in error.faults:
+                print(json.dumps(vars(fault), ensure_ascii=False))
+            raise typer.Exit(EXIT_BAD_INPUT) from None
+        raise
+    for warning in planning.project.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{len(planning.plan.sounds)} sounds in {len(planning.project.manifest_files)} manifests: no faults")
+
+
+@app.command()
+@_guarded
+def plan(names: Names = None, project: Folder = None, as_json: Json = False) -> None:
+    """Show what a build would do, and why."""
+    from sfxgen.show import show_plan
+
+    show_plan(_plan(project, names), as_json)
+
+
+@app.command()
+@_guarded
+def build(
+    names: Names = None,
+    check: Annotated[bool, typer.Option("--check", help="Make nothing; fail where something is stale.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make the sounds again even if they are fresh.")] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes to use.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Show every sound's measures in the end.")] = False,
+    project: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Make every sound that is not up to date."""
+    from sfxgen import show
+    from sfxgen.build import build as run_build
+    from sfxgen.manifest.project import find_root
+
+    if check:
+        fresh = show.show_stale(_plan(project, names), as_json)
+        if not fresh:
+            raise typer.Exit(EXIT_STALE)
+        return
+    with show.progress(as_json) as on_event:
+        report = run_build(
+            find_root(project or Path()), names=names or (), force=force, n_workers=jobs, on_event=on_event
+        )
+    show.show_report(report, as_json, everything=summary)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+@app.command()
+@_guarded
+def watch(
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes to hold.")] = None,
+    project: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Build, then build again at every save, until Ctrl-C."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.show import watching
+    from sfxgen.watch import watch as run_watch
+
+    with watching(as_json) as on_event:
+        run_watch(find_root(project or Path()), n_workers=jobs, on_event=on_event)
+
+
+@app.command()
+@_guarded
+def clean(
+    cache: Annotated[bool, typer.Option("--cache", help="Empty the cache as well.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    project: Folder = None,
+) -> None:
+    """Remove the files that sfxgen made and nobody changed since. Manifests stay."""
+    from sfxgen.clean import clean as run_clean
+    from sfxgen.manifest.project import find_root
+
+    for line in run_clean(find_root(project or Path()), cache=cache, dry_run=dry_run):
+        print(line)
+
+
+@app.command()
+@_guarded
+def schema(
+    config: Annotated[bool, typer.Option("--config", help="The schema of sfxgen.yaml instead.")] = False,
+) -> None:
+    """Print the JSON Schema of a manifest, for editors."""
+    from sfxgen.manifest.schema import config_schema, manifest_schema
+
+    print(json.dumps(config_schema() if config else manifest_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+@_guarded
+def presets(
+    words: Annotated[list[str] | None, typer.Argument(help="A prompt; all presets when none is given.")] = None,
+    kind: Kind = None,
+    as_json: Json = False,
+) -> None:
+    """List the presets that a prompt may start from, the nearest first."""
+    from sfxgen.show import show_presets
+
+    show_presets(" ".join(words or ()), kind, as_json)
+
+
+@app.command()
+@_guarded
+def play(
+    sound: Annotated[str, typer.Argument(help="A sound's name, a preset's name, or a prompt.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a WAV file instead of playing it.")] = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="A velocity layer; the first when not given.")] = None,
+    index: Annotated[int, typer.Option("--index", min=1, help="Which variation.")] = 1,
+    project: Folder = None,
+) -> None:
+    """Render one sound, mastered, to a file or the speaker. Works without a project for presets and prompts."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.play import play as run_play
+
+    print(run_play(find_root(project or Path()), sound, out=out, layer=layer, index=index))
+
+
+@app.command()
+@_guarded
+def doctor(project: Folder = None) -> None:
+    """Say what is installed and usable here: device, ffmpeg, engine, caches, versions."""
+    from sfxgen.doctor import examine
+    from sfxgen.manifest.project import find_root
+
+    for topic, finding in examine(find_root(project or Path())):
+        print(f"{topic:<12} {finding}")
+
+
+def _plan(project: Path | None, names: list[str] | None = None) -> Planning:
+    from sfxgen.manifest.project import find_root
+    from sfxgen.plan import plan_project
+
+    return plan_project(find_root(project or Path()), names or ())
+
+
+def main() -> None:
+    """The entry point of the `sfxgen` program."""
+    gc.set_threshold(100_000)  # a plan makes many small objects that live to its end: looking for cycles finds none
+    app(prog_name="sfxgen")

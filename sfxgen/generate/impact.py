@@ -1,0 +1,166 @@
+"""The recipe of `impact`: one solve of the body, then each variation is another blow on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sfxgen.audio import Audio
+from sfxgen.draw import Draw
+from sfxgen.generate.recipe import Request
+from sfxgen.manifest.impact import AnyBody, Impact
+from sfxgen.manifest.materials import MATERIALS
+from sfxgen.physics import modes as modal_analysis
+from sfxgen.physics import strike
+from sfxgen.physics.contact import Contact, contact
+from sfxgen.physics.modes import Modes
+from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.strike import Partials
+from sfxgen.synths.modal import ModalSynth
+
+FULL_SCALE_PA = 200.0  # the pressure, a metre away, that is 1.0: 140 dB peak, a hammer on an anvil
+END_DB = -70.0  # a take ends where its ringing has fallen this far
+LONGEST_S = 12.0
+LONGEST_CLICK_S = 0.2
+TINY = 1e-12  # keeps divisions and logarithms finite
+
+
+@dataclass(frozen=True)
+class Blow:
+    """One contact: when, where on the skin, how hard and how long."""
+
+    at_s: float
+    point: int
+    impulse_n_s: float
+    contact_s: float
+
+
+def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]:
+    """One mono take a draw, in pascals at a metre over FULL_SCALE_PA: harder takes are louder and brighter.
+
+    A take lasts `request.duration_s`, or until each blow has rung down by END_DB, at most LONGEST_S.
+    """
+    body = body_of(spec.object)
+    material = MATERIALS[spec.object.material]
+    found = request.cached(
+        modal_analysis.key(body, material.poisson), lambda: modal_analysis.solve(body, material.poisson).to_bytes()
+    )
+    size_m = spec.object.size_m[0]
+    partials = strike.partials(Modes.from_bytes(found), body, size_m, material, spec.damping, request.rate_hz)
+    striker = MATERIALS[spec.striker.material]
+    touching = contact(
+        striker, material, spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg
+    )
+    takes = [_blows(spec, touching, partials, draw) for draw in draws]
+    return [Audio.of(_take(spec, partials, blows, request), request.rate_hz) for blows in takes]
+
+
+def body_of(item: AnyBody) -> Body:
+    """The proportions of a manifest's object. Twelve digits: equal ones share a solve whatever the rounding."""
+    first, *rest = item.size_m
+    ratios = (1.0, *(float(f"{side / first:.12g}") for side in rest))
+    return Body(item.shape, ratios, float(f"{getattr(item, 'wall_m', 0.0) / first:.12g}"))
+
+
+def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> list[Blow]:
+    rng = draw.rng()
+    points, share = strike.hit_area(partials, spec.hit)
+    low, high = spec.speed_m_s
+    speed = low * (high / low) ** rng.uniform(*draw.intensity)
+    interval = spec.bounces.first_s * speed / high  # a ball thrown up at v returns after 2 v / g
+    blows, at = [], 0.0
+    for _ in range(spec.bounces.count + 1):
+        impulse = float(touching.impulse_n_s(np.array(speed), spec.bounces.restitution))
+        contact_s = float(touching.duration_s(np.array(speed)))
+        blows.append(Blow(at, int(rng.choice(points, p=share)), impulse, contact_s))
+        at += interval * (1 + spec.bounces.spread * rng.uniform(-1, 1))
+        speed *= spec.bounces.restitution * (1 + spec.bounces.spread * rng.uniform(-1, 1))
+        interval *= spec.bounces.restitution
+    return blows
+
+
+def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Request) -> Array:
+    """The samples of one take. It is made alone, so that adding a variation changes no byte of the others."""
+    rate_hz = request.rate_hz
+    clicks = [_click(spec, blow, partials, rate_hz) for blow in blows]
+    lead = max(len(wave) for wave in clicks) // 2  # what precedes the middle of the first contact
+    starts = [round(blow.at_s * rate_hz) for blow in blows]
+    longest_s = min(LONGEST_S, request.duration_s or LONGEST_S)
+    ringing = _ringing(partials, _amplitudes(spec, partials, blows), starts, round(longest_s * rate_hz), rate_hz)
+    natural = lead + max(len(ringing), starts[-1] + lead)
+    block = np.zeros(round(request.duration_s * rate_hz) if request.duration_s else natural)
+    _add(block, lead, ringing)
+    for start, wave in zip(starts, clicks, strict=True):
+        _add(block, lead + start - len(wave) // 2, wave)
+    return _faded(block, rate_hz)
+
+
+def _ringing(partials: Partials, amplitude: Array, starts: Sequence[int], n_most: int, rate_hz: int) -> Array:
+    """The body's sound from the first blow on: each blow adds to the motion that the earlier ones have left.
+
+    amplitude: [blows, modes]; starts: the frame of each blow, ascending from 0. It ends where the motion has fallen
+    by END_DB from the hardest blow, at most n_most frames after the last blow.
+    """
+    s = -partials.decay_per_s + 2j * np.pi * partials.frequency_hz
+    state, pieces = np.zeros(len(s), dtype=np.complex128), []
+    floor = max(TINY, float(np.linalg.norm(amplitude, axis=1).max(initial=0)) * 10 ** (END_DB / 20))
+    for i, start in enumerate(starts):
+        state = state + amplitude[i]
+        if i + 1 < len(starts):
+            n = starts[i + 1] - start
+        else:
+            needed_s = np.log(np.maximum(np.abs(state), floor) / floor) / partials.decay_per_s
+            n = min(int(np.ceil(needed_s.max(initial=0) * rate_hz)), n_most)
+        pieces.append(_free_motion(partials, state, n, rate_hz))
+        state = state * np.exp(s * n / rate_hz)
+    return np.concatenate(pieces)
+
+
+def _free_motion(partials: Partials, state: NDArray[np.complex128], n_frames: int, rate_hz: int) -> Array:
+    """Σ Im(state e^{st}) over the modes, [n_frames]."""
+    parts = (partials.frequency_hz, partials.decay_per_s, np.abs(state)[None], np.angle(state)[None])
+    frequency_hz, decay_per_s, amplitude, phase = (torch.from_numpy(part) for part in parts)
+    with torch.inference_mode():
+        sound = ModalSynth(frequency_hz, decay_per_s, amplitude, rate_hz, phase)(n_frames)
+    return np.asarray(sound[0].numpy(), dtype=np.float64)
+
+
+def _amplitudes(spec: Impact, partials: Partials, blows: Sequence[Blow]) -> Array:
+    """Amplitude of each partial after each blow, relative to full scale, [blows, modes].
+
+    Where a blow lands sets its timbre, not its energy, which is the mean over all places that `hit` allows: a set
+    then grows louder with speed alone, and no take is lost because it fell near a node.
+    """
+    points = np.array([blow.point for blow in blows])
+    impulses, contacts = np.array([blow.impulse_n_s for blow in blows]), np.array([blow.contact_s for blow in blows])
+    amplitude = strike.amplitudes(partials, points, impulses, contacts)
+    wanted = strike.mean_energy(partials, spec.hit, impulses, contacts)
+    own = np.maximum(strike.energy(partials, amplitude), TINY)
+    return np.asarray(amplitude * (np.sqrt(wanted / own) / FULL_SCALE_PA)[:, None])
+
+
+def _click(spec: Impact, blow: Blow, partials: Partials, rate_hz: int) -> Array:
+    """The knock of the two bodies as a whole, which move apart: their fields have opposite signs."""
+    n = 2 ** int(np.ceil(np.log2((2 * min(blow.contact_s, LONGEST_CLICK_S) + 0.005) * rate_hz)))
+    sides = (
+        (spec.striker.mass_kg, MATERIALS[spec.striker.material].density_kg_m3),
+        (partials.mass_kg, MATERIALS[spec.object.material].density_kg_m3),
+    )
+    waves = [strike.click(*side, blow.impulse_n_s, blow.contact_s, rate_hz, n) for side in sides]
+    return np.asarray(10 ** (spec.click_db / 20) / FULL_SCALE_PA * (waves[0] - waves[1]))
+
+
+def _add(block: Array, start: int, wave: NDArray[np.floating]) -> None:
+    room = max(0, min(len(wave), len(block) - start))
+    block[start : start + room] += wave[:room]
+
+
+def _faded(block: Array, rate_hz: int) -> Array:
+    """A raised cosine over the last tenth, at most 0.2 s: a length that the manifest sets may cut the ringing."""
+    n = min(len(block) // 10, rate_hz // 5)
+    block[len(block) - n :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, n + 1) / max(n, 1))
+    return block

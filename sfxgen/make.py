@@ -1,0 +1,116 @@
+"""One job from its parameters to the bytes of its finished files. Runs in a worker; writes nothing but the cache."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfxgen.audio import Audio
+from sfxgen.cache import Cache
+from sfxgen.disk import Disk
+from sfxgen.errors import SfxgenError
+from sfxgen.generate import KINDS, generate
+from sfxgen.generate.recipe import Request
+from sfxgen.plan import RENDER_RATE_HZ, Job, Slot
+
+_HEADER = struct.Struct("<III")  # a cached take: rate_hz, channels, frames; then float32 samples
+
+
+@dataclass(frozen=True)
+class MadeFile:
+    """A finished file, not yet on disk. n_frames is without the guard frame; loop is [start, end)."""
+
+    slot: Slot
+    data: bytes
+    rate_hz: int
+    channels: int
+    n_frames: int
+    loop: tuple[int, int] | None
+    loudness_lufs: float
+    loudness_rule: str
+    true_peak_dbtp: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """All files of one sound, what mastering warned of, and how long it took (s)."""
+
+    files: tuple[MadeFile, ...]
+    gain_db: float
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def make(job: Job, root: Path, cache: Cache) -> Made:
+    """generate (or take from the cache) → master → encode. Raises SfxgenError."""
+    from sfxgen.codec import encode
+    from sfxgen.master import master
+
+    began = time.perf_counter()
+    takes = _takes(job, root, cache)
+    periodic = job.loop and KINDS[job.kind].periodic
+    mastered = master(takes, job.settings, loop=job.loop, periodic=periodic)
+    files = tuple(
+        MadeFile(
+            slot=slot,
+            data=encode(
+                take.audio,
+                format=job.settings.format,
+                encoding=job.settings.encoding,
+                quality=job.settings.quality,
+                loop=take.loop,
+                guard_frame=job.guard_frame,
+            ),
+            rate_hz=take.audio.rate_hz,
+            channels=take.audio.n_channels,
+            n_frames=take.audio.n_frames,
+            loop=take.loop,
+            loudness_lufs=take.loudness_lufs,
+            loudness_rule=take.loudness_rule,
+            true_peak_dbtp=take.true_peak_dbtp,
+        )
+        for slot, take in zip(job.slots, mastered.takes, strict=True)
+    )
+    return Made(files, mastered.gain_db, mastered.warnings, time.perf_counter() - began)
+
+
+def _takes(job: Job, root: Path, cache: Cache) -> list[Audio]:
+    """The raw takes. All of a sound are rendered and kept together: their bytes never depend on what was cached."""
+    request = Request(RENDER_RATE_HZ, job.duration_s, job.loop, root, cache.cached)
+    draws = [slot.draw for slot in job.slots]
+
+    def render() -> bytes:
+        packed = _pack(generate(job.kind, job.body, draws, request))
+        _check_recordings(job, root)
+        return packed
+
+    return _unpack(cache.cached(f"takes {job.raw_key}", render))
+
+
+def _check_recordings(job: Job, root: Path) -> None:
+    """What was rendered must never be stored under the key of another recording."""
+    disk = Disk(root)
+    for path, digest in job.recordings:
+        if disk.digest(path) != digest:
+            raise SfxgenError(f"{path} changed while it was read; build again")
+
+
+def _pack(takes: Sequence[Audio]) -> bytes:
+    return b"".join(_HEADER.pack(t.rate_hz, t.n_channels, t.n_frames) + t.samples.tobytes() for t in takes)
+
+
+def _unpack(data: bytes) -> list[Audio]:
+    takes = []
+    place = 0
+    while place < len(data):
+        rate_hz, channels, n_frames = _HEADER.unpack_from(data, place)
+        place += _HEADER.size
+        samples = np.frombuffer(data, np.float32, channels * n_frames, place).reshape(channels, n_frames)
+        takes.append(Audio.of(samples, rate_hz))
+        place += 4 * channels * n_frames
+    return takes

@@ -1,0 +1,62 @@
+"""What single fields cannot say of themselves: keys that contradict one another, and paths that leave the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sfxgen.errors import Fault
+from sfxgen.manifest.document import Document, Key
+from sfxgen.manifest.faults import show
+from sfxgen.manifest.master import RATES_HZ, Master
+from sfxgen.manifest.paths import inside
+from sfxgen.manifest.sound import Sound
+
+_FORMAT_KEYS = {"format", "encoding", "rate_hz"}
+
+
+def check_sound(sound: Sound, name: str, document: Document, folder: str, master: Master) -> Iterator[Fault]:
+    """The faults of one entry whose fields are valid.
+
+    folder: the manifest's, from which its paths count. master: the project's settings, below the sound's own.
+    """
+
+    def fault(path: list[Key], problem: str, expected: str = "", cure: str = "") -> Fault:
+        return document.fault(["sounds", name, *path], problem, expected, cure, sound=name)
+
+    output = sound.output.over(master)
+    if sound.kind == "impact" and sound.loop:
+        yield fault(["loop"], "an impact dies away and cannot loop", "no loop, or another kind", "write loop: false")
+    elif sound.loop and output.format in ("mp3", "m4a"):
+        formats = "wav, flac, ogg or opus"
+        yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")
+    if sound.file and sound.layers:
+        yield fault(["layers"], "a recording has no velocity layers", "layers with impact, fm or texture")
+    if sound.file and sound.variations > 1:
+        cure = "write a list of recordings as its source"
+        yield fault(["variations"], "one recording gives one variation", "variations with another kind", cure)
+    if sound.output.model_fields_set & _FORMAT_KEYS:
+        for key, problem, expected in _contradictions(output):
+            yield fault(["output", key], problem, expected)
+    if sound.output.folder is not None and inside("", sound.output.folder) is None:
+        problem = f"{show(sound.output.folder)} leaves the output folder"
+        yield fault(["output", "folder"], problem, "a relative path below it, without ..")
+    for index, source in enumerate(sound.file.source if sound.file else ()):
+        if inside(folder, source) is None:
+            problem, cure = f"{show(source)} leaves the project", "copy the recording into the project"
+            yield fault(["file", "source", index], problem, "a path relative to this manifest", cure)
+
+
+def check_master(master: Master, document: Document) -> Iterator[Fault]:
+    """The faults of the section `master:` of sfxgen.yaml, whose fields are valid."""
+    for key, problem, expected in _contradictions(master):
+        yield document.fault(["master", key], problem, expected)
+
+
+def _contradictions(master: Master) -> Iterator[tuple[str, str, str]]:
+    """Key, problem and expected where a format cannot hold what the other keys ask."""
+    if master.format == "flac" and master.encoding == "float32":
+        yield "encoding", "flac holds whole numbers only, not float32", "pcm16 or pcm24, or format: wav"
+    rates = RATES_HZ.get(master.format)
+    if rates and master.rate_hz not in rates:
+        expected = f"one of {', '.join(map(str, rates))}, or another format"
+        yield "rate_hz", f"{master.format} cannot hold {master.rate_hz} Hz", expected

@@ -1,0 +1,73 @@
+"""Which kind and preset an entry starts from, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sfxgen.manifest.presets import SYNTH_KINDS, Candidate, Preset, presets, search
+
+FALLBACK = "ui_click"  # where no preset knows a single word of the prompt: short, neutral, plainly a placeholder
+_NO_WORD = "no preset knows a word of the prompt"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A start that a prompt chose. Kept in the lock: a newer table of presets does not change a made sound.
+
+    prompt and kind ("" for a bare prompt) are what the choice was made for; preset is the outcome, why the reason.
+    """
+
+    prompt: str
+    kind: str
+    preset: str
+    why: str
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether no preset fitted."""
+        return self.why.startswith(_NO_WORD)
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def choose(prompt: str, kind: str, pinned: Choice | None) -> Choice:
+    """The pinned choice while it fits the prompt and kind and its preset still exists, else the nearest preset."""
+    if pinned and (pinned.prompt, pinned.kind) == (prompt, kind) and pinned.preset in presets():
+        return pinned
+    best = search(prompt, kind or None)[0]
+    if best.score == 0:
+        preset = FALLBACK if not kind else best.preset.name
+        return Choice(prompt, kind, preset, f"{_NO_WORD}; '{preset}' stands in")
+    return Choice(prompt, kind, best.preset.name, _reason(best))
+
+
+def _reason(best: Candidate) -> str:
+    covered = f"{best.score:.0%} of the prompt's words, by weight"
+    return f"nearest {best.preset.kind} preset '{best.preset.name}' ({best.preset.caption}): {covered}"
+
+
+def lay_over(preset: Preset, entry: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The preset's whole entry with the person's own keys laid over it."""
+    body = dict(entry.get(kind) or {})
+    body.pop("preset", None)
+    return {**preset.entry, **{k: v for k, v in entry.items() if k not in SYNTH_KINDS}, kind: merged(preset.body, body)}
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep merge of mappings; lists and scalars of `over` replace. A mapping of another `shape` replaces whole:
+    a plate's thickness means nothing to a sphere."""
+    result = dict(under)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and _same_shape(below, value):
+            value = merged(below, value)
+        result[key] = value
+    return result
+
+
+def _same_shape(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    shape = below.get("shape")
+    return bool(value.get("shape", shape) == shape)

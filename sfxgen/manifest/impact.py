@@ -1,0 +1,151 @@
+"""The `impact:` section: what is struck, by what, how fast, and where."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sfxgen.manifest.base import Between, Spec
+from sfxgen.manifest.materials import MaterialName
+
+Length = Annotated[float, Field(ge=0.0005, le=20)]
+One = Annotated[tuple[Length], Field(strict=False)]
+Two = Annotated[tuple[Length, Length], Field(strict=False)]
+Three = Annotated[tuple[Length, Length, Length], Field(strict=False)]
+Wall = Annotated[float, Field(ge=0.0001, le=1)]
+
+SLENDEREST = 2000  # longest side over thickness: beyond it the mesh and the arithmetic lose their grip
+
+
+class _Body(Spec):
+    """What all bodies share: checks of proportion that no single field can make."""
+
+    material: MaterialName = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
+
+    @model_validator(mode="after")
+    def _proportions(self) -> Self:
+        size: tuple[float, ...] = self.size_m  # type: ignore[attr-defined]
+        wall: float = getattr(self, "wall_m", 0.0)
+        across = size[0] if isinstance(self, Tube) else min(size)  # a ring is a short tube
+        if wall > 0.4 * across:
+            limit = f"{0.4 * across:g}"
+            problem = "the wall is too thick for a body of this size; expected wall_m of at most {limit}"
+            raise PydanticCustomError("wall", problem, {"limit": limit, "key": "wall_m"})
+        if max(size) > SLENDEREST * (wall or min(size)):
+            limit = f"{max(size) / SLENDEREST:g}"
+            problem = "the body is too thin for its length; expected a thickness of at least {limit} m"
+            raise PydanticCustomError("slender", problem, {"limit": limit, "key": "wall_m" if wall else "size_m"})
+        return self
+
+
+class Bar(_Body):
+    """A straight bar: blades, planks, sticks, chimes."""
+
+    shape: Literal["bar"]
+    size_m: Three = Field((0.3, 0.03, 0.006), description="[length, width, thickness] (m).")
+
+
+class Plate(_Body):
+    """A flat plate: sheets, panes, doors, tiles. Struck on its faces."""
+
+    shape: Literal["plate"]
+    size_m: Three = Field((0.4, 0.3, 0.003), description="[length, width, thickness] (m).")
+
+
+class Box(_Body):
+    """A block, or with `wall_m` a closed hollow box: crates, cans, anvils, bricks."""
+
+    shape: Literal["box"]
+    size_m: Three = Field((0.3, 0.3, 0.3), description="[length, width, height] (m).")
+    wall_m: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Thickness of its walls (m); 0: solid.")
+
+
+class Sphere(_Body):
+    """A solid ball: marbles, stones, bearings."""
+
+    shape: Literal["sphere"]
+    size_m: One = Field((0.05,), description="[diameter] (m).")
+
+
+class Cylinder(_Body):
+    """A solid round rod or, where its length is less than its diameter, a disc: rods, poles, coins, lids."""
+
+    shape: Literal["cylinder"]
+    size_m: Two = Field((0.02, 0.3), description="[diameter, length] (m).")
+
+
+class Tube(_Body):
+    """A round tube, open at both ends: pipes, rings, chimes."""
+
+    shape: Literal["tube"]
+    size_m: Two = Field((0.05, 0.6), description="[outer diameter, length] (m).")
+    wall_m: Wall = Field(0.003, description="Thickness of its wall (m).")
+
+
+class Bowl(_Body):
+    """Half a spheroid, open at the top: bowls, cups, pots, wine glasses, bottles, helmets."""
+
+    shape: Literal["bowl"]
+    size_m: Two = Field((0.14, 0.07), description="[diameter of the rim, depth] (m).")
+    wall_m: Wall = Field(0.003, description="Thickness of its wall (m).")
+
+
+class Bell(_Body):
+    """A bell: a crown that widens to a flared mouth."""
+
+    shape: Literal["bell"]
+    size_m: Two = Field((0.12, 0.1), description="[diameter of the mouth, height] (m).")
+    wall_m: Wall = Field(0.004, description="Thickness of its wall (m).")
+
+
+AnyBody = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell
+
+
+class Striker(Spec):
+    """What strikes it. Hard, light and pointed strikers are bright; soft, heavy and blunt ones are dull."""
+
+    material: MaterialName = Field("steel", description="What the striker is made of.")
+    mass_kg: Annotated[float, Field(ge=0.0001, le=1000)] = Field(0.1, description="Mass of the striker (kg).")
+    radius_m: Annotated[float, Field(ge=0.0001, le=10)] = Field(
+        0.01, description="Radius of its tip where it touches (m)."
+    )
+
+
+class Bounces(Spec):
+    """Further blows after the first: a dropped coin, or with one bounce the heel and toe of a step."""
+
+    count: Annotated[int, Field(ge=0, le=20)] = Field(0, description="Number of blows after the first.")
+    first_s: Annotated[float, Field(ge=0.005, le=2)] = Field(
+        0.2, description="From the first blow of the fastest speed to the second (s); slower ones return sooner."
+    )
+    restitution: Annotated[float, Field(ge=0.05, le=0.98)] = Field(
+        0.6, description="Speed after a bounce over the speed before it: each interval is this much shorter as well."
+    )
+    spread: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="Random spread of intervals and speeds, as of a body that tumbles (1)."
+    )
+
+
+class Impact(Spec):
+    """A free elastic body is struck and rings. Pitch, ring time and level follow from sizes, materials and speed."""
+
+    object: Annotated[AnyBody, Field(discriminator="shape")] = Field(
+        Plate(shape="plate"), description="The body that rings."
+    )
+    striker: Striker = Field(Striker(), description="What strikes it.")
+    speed_m_s: Annotated[tuple[float, float], Between(0.01, 50)] = Field(
+        (1.0, 4.0), description="Speed of the striker (m/s); variations and velocity layers range over it."
+    )
+    hit: Annotated[tuple[float, float], Between(0, 1)] = Field(
+        (0.2, 0.9), description="Where blows land, from 0 (the middle, the bottom) to 1 (the end, edge or rim)."
+    )
+    damping: Annotated[float, Field(ge=0.1, le=200)] = Field(
+        1.0, description="Internal damping, times that of the material: 1 free, about 3 lying, 10 held."
+    )
+    bounces: Bounces = Field(Bounces(), description="Blows after the first.")
+    click_db: Annotated[float, Field(ge=-60, le=24)] = Field(
+        0.0,
+        description="Level of the knock of the two bodies themselves, beside the ringing (dB, 0 as physics has it).",
+    )

@@ -1,0 +1,104 @@
+"""What bodies and strikers are made of: elastic constants and internal damping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from sfxgen.manifest.base import Spec
+
+
+class Material(Spec):
+    """An elastic, isotropic material. A mode of angular frequency ω decays as exp(-d t), d = (α + η ω + β ω²) / 2."""
+
+    density_kg_m3: Annotated[float, Field(gt=0, le=25_000)] = Field(description="Density (kg/m³).")
+    youngs_gpa: Annotated[float, Field(gt=0, le=1_500)] = Field(description="Young's modulus (GPa).")
+    poisson: Annotated[float, Field(gt=0, lt=0.5)] = Field(description="Poisson's ratio (1).")
+    alpha_per_s: Annotated[float, Field(ge=0)] = Field(description="Rayleigh damping by mass, α (1/s).")
+    beta_s: Annotated[float, Field(ge=0)] = Field(description="Rayleigh damping by stiffness, β (s).")
+    loss_factor: Annotated[float, Field(ge=0, lt=1)] = Field(description="Hysteretic loss factor η (1).")
+
+    @property
+    def youngs_pa(self) -> float:
+        return self.youngs_gpa * 1e9
+
+    @property
+    def bar_speed_m_s(self) -> float:
+        """Speed of a long wave along a thin bar, √(E/ρ) (m/s)."""
+        return float((self.youngs_pa / self.density_kg_m3) ** 0.5)
+
+
+def _material(
+    density_kg_m3: float, youngs_gpa: float, poisson: float, alpha_per_s: float, beta_s: float, loss_factor: float
+) -> Material:
+    return Material(
+        density_kg_m3=density_kg_m3,
+        youngs_gpa=youngs_gpa,
+        poisson=poisson,
+        alpha_per_s=alpha_per_s,
+        beta_s=beta_s,
+        loss_factor=loss_factor,
+    )
+
+
+# ρ, E, ν, α, β of ceramic to tin: Jin et al., "NeuralSound" (2022), table of materials. Loss factors: Cremer & Heckl,
+# "Structure-Borne Sound", the middle of the range in its table. Elsewhere handbook values of ρ, E and ν, with α and β
+# set beside the measured ones of kin. NeuralSound's α and β of steel (5, 3e-8) stand for all its damping: beside a loss
+# factor of 1e-4 to 3e-4 they are less here, so that a free bar rings for seconds. Woods are taken along the grain, as
+# if they were isotropic. Leather and flesh are there for soles and hands: their moduli (about 200 and 1 MPa) are those
+# of a contact, not of a standing body.
+MATERIALS: dict[str, Material] = {
+    "ceramic": _material(2700, 72, 0.19, 6, 1e-7, 5e-4),
+    "glass": _material(2600, 62, 0.20, 1, 1e-7, 1e-3),
+    "wood": _material(750, 11, 0.25, 60, 2e-6, 8e-3),
+    "plastic": _material(1070, 1.4, 0.35, 30, 1e-6, 3e-2),
+    "polycarbonate": _material(1190, 2.4, 0.37, 0.5, 4e-7, 1e-2),
+    "steel": _material(7850, 200, 0.29, 3, 1e-8, 2e-4),
+    "iron": _material(8000, 210, 0.28, 5, 1e-7, 6e-4),
+    "tin": _material(7265, 50, 0.325, 2, 3e-8, 2e-3),
+    "aluminium": _material(2700, 72, 0.34, 3, 2e-8, 1e-4),
+    "brass": _material(8500, 100, 0.33, 3, 6e-8, 5e-4),
+    "bronze": _material(8800, 105, 0.34, 1, 1e-8, 2e-4),  # bell metal, 20 % tin
+    "copper": _material(8960, 120, 0.34, 3, 6e-8, 2e-3),
+    "silver": _material(10_490, 83, 0.37, 3, 5e-8, 4e-4),
+    "gold": _material(19_300, 78, 0.42, 3, 6e-8, 5e-4),
+    "lead": _material(11_340, 16, 0.44, 10, 4e-7, 1.5e-2),
+    "concrete": _material(2300, 27, 0.20, 30, 1e-6, 1e-2),
+    "stone": _material(2600, 40, 0.22, 20, 6e-7, 6e-3),  # limestone, sandstone
+    "granite": _material(2650, 55, 0.25, 10, 4e-7, 3e-3),
+    "marble": _material(2700, 55, 0.25, 8, 2e-7, 2e-3),
+    "brick": _material(1900, 16, 0.20, 30, 1e-6, 1.2e-2),
+    "oak": _material(720, 12, 0.35, 40, 1.2e-6, 9e-3),
+    "pine": _material(480, 9.5, 0.35, 40, 1.5e-6, 9e-3),
+    "bamboo": _material(700, 17, 0.30, 40, 1e-6, 8e-3),
+    "ice": _material(917, 9.2, 0.33, 25, 8e-7, 1e-2),
+    "rubber": _material(1100, 0.03, 0.49, 100, 2e-4, 1.5e-1),
+    "bone": _material(1900, 17, 0.30, 60, 3e-6, 1.5e-2),
+    "leather": _material(950, 0.2, 0.40, 200, 1e-4, 2e-1),
+    "flesh": _material(1050, 0.001, 0.48, 400, 1e-3, 4e-1),
+}
+
+
+@dataclass(frozen=True)
+class OneOfMaterials:
+    """Annotates `str`: one of the names in MATERIALS."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": sorted(MATERIALS)}
+
+    def _parse(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in MATERIALS:
+            names = sorted(MATERIALS)
+            raise PydanticCustomError(
+                "material", "expected one of {names}", {"names": ", ".join(names), "choices": names}
+            )
+        return value
+
+
+MaterialName = Annotated[str, OneOfMaterials()]
