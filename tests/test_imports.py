@@ -22,9 +22,11 @@ FLOORS = (
     ("make",),
     ("plan",),
     ("cache", "export", "generate", "lock", "master"),
+    ("priors",),
+    ("library",),
     ("codec", "physics", "synths"),
     ("manifest",),
-    ("disk", "events"),
+    ("disk", "events", "mel", "words"),
     ("audio", "draw", "errors"),
 )
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
