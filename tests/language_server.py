@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+LIMIT_S = 120  # for all of a server's life: one that stops answering is ended, and the question it owes fails
 
 
 class LanguageServer:
@@ -18,10 +21,12 @@ class LanguageServer:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        self._deadline = threading.Timer(LIMIT_S, self._process.kill)
         self._next_id = 0
         self._diagnostics: dict[str, list[dict[str, Any]]] = {}
 
     def __enter__(self) -> LanguageServer:
+        self._deadline.start()
         snippets = {"textDocument": {"completion": {"completionItem": {"documentationFormat": ["markdown"]}}}}
         self._ask("initialize", {"processId": None, "rootUri": None, "capabilities": snippets})
         self._tell("initialized", {})
@@ -31,6 +36,7 @@ class LanguageServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._deadline.cancel()
         self._process.kill()
         self._process.communicate()
 

@@ -5,11 +5,13 @@ Run as a script, it answers one JSON line on standard input with one on standard
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -42,7 +44,10 @@ class MortalBuilds:
 
     def __enter__(self) -> MortalBuilds:
         command = [sys.executable, __file__]
-        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        self._server = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | alone
+        )
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -75,7 +80,7 @@ def serve() -> None:
     from sfxgen.execute import Workers
 
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans become ours, so that we see them end
-    torch.set_num_threads(1)  # a fork inherits no threads
+    torch.set_num_threads(1)  # a fork inherits no threads, but the locks that they held
     Workers(1).warm_up()
     for line in sys.stdin:
         print(json.dumps(_in_a_child(*json.loads(line))), flush=True)
@@ -91,10 +96,15 @@ def _in_a_child(
         os.setpgid(0, 0)
         _build(root, cache, kill_at_change, n_workers, write)
     os.close(write)
+    deadline = threading.Timer(_PATIENCE_S, os.kill, (child, signal.SIGABRT))  # a build that hangs says where
+    deadline.start()
     if kill_after_s is not None:
         time.sleep(kill_after_s)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    deadline.cancel()
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGABRT:
+        raise TimeoutError("a build hung; its stack is above")
     seconds = time.perf_counter() - began
     with os.fdopen(read) as pipe:
         said = pipe.read()
@@ -119,6 +129,7 @@ def _build(root: str, cache: str, kill_at_change: int | None, n_workers: int, wr
     """Never returns."""
     from sfxgen.build import build
 
+    faulthandler.enable()
     os.environ["SFXGEN_CACHE"] = cache
     n_changes = 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 from language_server import LanguageServer
+from patience import run_or_skip
 
 from sfxgen.manifest.document import Document
 from sfxgen.manifest.presets import presets
@@ -162,12 +162,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
         pytest.skip("npm and node are not installed")
     folder = tmp_path_factory.mktemp("language_server")
     install = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "yaml-language-server@1.19.2"]
-    try:
-        made = subprocess.run(install, capture_output=True, text=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm cannot install yaml-language-server within two minutes")
-    if made.returncode:
-        pytest.skip(f"npm cannot install yaml-language-server: {made.stderr.strip()[-200:]}")
+    run_or_skip(install)
     program = folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
     settings = {"yaml": {"completion": True, "hover": True, "validate": True}}
     with LanguageServer([node, str(program), "--stdio"], settings) as running:

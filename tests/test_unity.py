@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import run_or_skip
 
 from sfxgen.export import ENGINES, SoundAssets, SoundFile
 
@@ -140,9 +141,7 @@ def test_unityparser_reads_our_meta(tmp_path: Path) -> None:
     venv.create(environment, with_pip=True)
     python = str(environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "unityparser==4.0.0"]
-    done = subprocess.run(install, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"pip cannot install unityparser here: {done.stderr.strip().splitlines()[-1]}")
+    run_or_skip(install)
     files, _ = build(step())
     meta, copy = tmp_path / "step_01.wav.meta", tmp_path / "copy.meta"
     meta.write_text(files[PATH], newline="\n")

@@ -78,7 +78,8 @@ class Library:
 
 def encode(levels_db: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Levels in dB below the loudest cell → codes of 0.3 dB."""
-    return np.clip(np.rint(255.0 + levels_db / STEP_DB), 0, 255).astype(np.uint8)
+    codes: NDArray[np.uint8] = np.clip(np.rint(255.0 + levels_db / STEP_DB), 0, 255).astype(np.uint8)
+    return codes
 
 
 def decode(codes: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,0 +1,158 @@
+"""The contract of all priors. A new prior is one file: six methods, the rest is here.
+
+A prior diffuses z, its own representation of sound (a latent, a log-mel), shape [batch, …]. Audio is [batch, channels,
+frames] at the prior's own rate. All methods work on batches and keep no state between calls; random numbers come from
+generators that the caller passes, one an item.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sfxgen.priors.diffusion import Denoise, Schedule, ddim, draw_noise, guided
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What a batch shall sound like: prompts and length (s), encoded once. `encoded` is the prior's own business."""
+
+    prompts: tuple[str, ...]
+    seconds: float
+    encoded: Mapping[str, torch.Tensor]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+class Prior(ABC):
+    """A frozen text-conditioned diffusion model of sound.
+
+    name: as a manifest would name it. digest: of its weights and settings; part of the key of what it makes.
+    rate_hz, channels: of its audio. window_s: the longest sound that it can take at once.
+    device, dtype: where z lives and in which precision.
+    """
+
+    name: str
+    digest: str
+    rate_hz: int
+    channels: int
+    window_s: float
+    schedule: Schedule
+    device: torch.device
+    dtype: torch.dtype
+
+    @abstractmethod
+    def condition(self, prompts: Sequence[str], seconds: float) -> Condition:
+        """Encode the prompts of a batch of sounds that last so long."""
+
+    @abstractmethod
+    def unconditional(self, condition: Condition) -> Condition:
+        """The same batch with nothing said about how it sounds; the length is kept."""
+
+    @abstractmethod
+    def z_shape(self, seconds: float) -> tuple[int, ...]:
+        """The shape of one item's z for a sound that lasts so long."""
+
+    @abstractmethod
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        """Audio [batch, channels, frames] → z0. Differentiable."""
+
+    @abstractmethod
+    def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        """z0 → audio [batch, channels, frames]; the generators serve priors whose decoder draws phases."""
+
+    @abstractmethod
+    def predict_x0(self, z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
+        """The model's estimate of z0 from z at t [batch] in (0, 1]."""
+
+    def denoise(self, z: torch.Tensor, t: torch.Tensor, condition: Condition, guidance: float = 1.0) -> torch.Tensor:
+        """x̂0 with classifier-free guidance; 1 is the conditional model alone and costs half."""
+        conditional = self.predict_x0(z, t, condition)
+        if guidance == 1.0:
+            return conditional
+        return guided(conditional, self.predict_x0(z, t, self.unconditional(condition)), guidance)
+
+    def denoiser(self, condition: Condition, guidance: float = 1.0) -> Denoise:
+        """`denoise` as a function of z and t alone."""
+        return lambda z, t: self.denoise(z, t, condition, guidance)
+
+    def noise(
+        self, z0: torch.Tensor, t: torch.Tensor, generators: Sequence[torch.Generator]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(z at t [batch], the ε in it)."""
+        eps = draw_noise(z0.shape[1:], generators, z0)
+        alpha, sigma = self.schedule.at(t, z0)
+        return alpha * z0 + sigma * eps, eps
+
+    def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The differentiable maps in which distillation compares sounds: by default magnitudes at three sizes."""
+        return tuple(_magnitudes(audio, fft_samples) for fft_samples in (512, 2048, 8192))
+
+    def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
+        """The same maps of what z0 stands for."""
+        return self.features(self.decode(z0, generators))
+
+    @torch.no_grad()
+    def target(
+        self,
+        audio: torch.Tensor,
+        condition: Condition,
+        t: torch.Tensor,
+        generators: Sequence[torch.Generator],
+        guidance: float = 1.0,
+        steps: int = 1,
+    ) -> tuple[torch.Tensor, ...]:
+        """The features of x̂ = dec(denoise(noise(enc(audio), t))): Decoder-SDS (Audio-SDS, eq. 5), detached.
+
+        steps > 1: a partial DDIM chain from t down, evenly spaced, in place of one step.
+        """
+        z, _ = self.noise(self.encode(audio), t, generators)
+        times = t * torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=t.device)[:-1, None]
+        return self.features_of(ddim(self.denoiser(condition, guidance), z, times, self.schedule), generators)
+
+    @torch.no_grad()
+    def sample_z0(
+        self, condition: Condition, generators: Sequence[torch.Generator], steps: int = 50, guidance: float = 1.0
+    ) -> torch.Tensor:
+        """New z0 from pure noise by DDIM over evenly spaced times from 1."""
+        like = torch.empty((), device=self.device, dtype=self.dtype)
+        z = draw_noise(self.z_shape(condition.seconds), generators, like)
+        times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)[:-1]
+        return ddim(self.denoiser(condition, guidance), z, times, self.schedule)
+
+    @torch.no_grad()
+    def sample(
+        self, condition: Condition, generators: Sequence[torch.Generator], steps: int = 50, guidance: float = 1.0
+    ) -> torch.Tensor:
+        """New sounds [batch, channels, frames]."""
+        return self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
+
+    @torch.no_grad()
+    def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = (0, 1, 2, 3)) -> torch.Tensor:
+        """How well each sound fits each prompt, shape [batch, prompts]: higher is better, comparable along a row.
+
+        The negative denoising error, with the same times and noise for every prompt (a diffusion classifier: Li et al.
+        2023, eq. 9), averaged over one time a seed.
+        """
+        seconds = audio.shape[-1] / self.rate_hz
+        z0 = self.encode(audio)
+        scores = torch.zeros(len(audio), len(prompts), dtype=torch.float64)
+        for number, seed in enumerate(seeds):
+            t = torch.full((len(audio),), (number + 1.0) / (len(seeds) + 1.0), device=z0.device)
+            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed) for _ in range(len(audio))])
+            for column, prompt in enumerate(prompts):
+                x0 = self.denoise(z, t, self.condition([prompt] * len(audio), seconds))
+                scores[:, column] -= (x0 - z0).double().square().flatten(1).mean(1).cpu() / len(seeds)
+        return scores
+
+
+def _magnitudes(audio: torch.Tensor, fft_samples: int) -> torch.Tensor:
+    """STFT magnitudes [batch · channels, bins, frames], a quarter window a hop."""
+    flat = audio.flatten(0, 1)
+    window = torch.hann_window(fft_samples, dtype=flat.dtype, device=flat.device)
+    spectrum = torch.stft(flat, fft_samples, fft_samples // 4, window=window, pad_mode="constant", return_complex=True)
+    return spectrum.abs()
