@@ -1,6 +1,7 @@
 """The diffusion arithmetic that every prior shares: schedules, predictions, guidance, DDIM.
 
-Batch first; z is any shape. A clean z0 at time t in [0, 1] is noised to z = α(t) z0 + σ(t) ε with ε standard normal; t = 0 is clean.
+Batch first; z is any shape. A clean z0 at time t in [0, 1] is noised to z = α(t) z0 + σ(t) ε with ε standard normal;
+t = 0 is clean.
 """
 
 from __future__ import annotations

@@ -1,0 +1,213 @@
+"""Our own prior: the exact denoiser of a text-conditioned kernel mixture over a library's log-mels.
+
+The prompt chooses exemplars by their captions, π_i(p) a softmax of the similarity; `mixture` does the rest. It needs no
+training and no GPU, and says whose recordings a sound comes from. The unconditional model is the whole library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sfxgen import mel
+from sfxgen.library.search import Captions, nearest
+from sfxgen.library.store import STEP_DB, Exemplar, Library
+from sfxgen.priors.contract import Condition, Prior
+from sfxgen.priors.diffusion import cosine
+from sfxgen.priors.mixture import (
+    BLOCK_FRAMES,
+    Components,
+    Kernel,
+    Posterior,
+    bounded,
+    from_blocks,
+    mean,
+    posterior,
+    shares,
+    to_blocks,
+)
+from sfxgen.synths.resynthesis import resynthesise
+
+CENTRE_DB, SCALE_DB = -45.0, 20.0  # z = (level − centre) / scale: about unit variance where there is sound
+KERNEL = Kernel(residual=0.15, gain=0.15, frames=16.0, bands=24.0, temper=0.012)
+N_CANDIDATES = 16  # exemplars that a prompt mixes
+SHARPNESS = 25.0  # of π: a caption that is 0.04 less similar counts e times less
+MOST_SHARE = 0.5  # of one recording in any sound
+SHIFTS_FRAMES, SHIFTS_BANDS = (-2, 0, 2), (-1, 0, 1)
+N_RETRIEVED = 96  # of the whole library, for the unconditional model
+SOUNDING_DB = 12.0  # above the floor
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A recording that had a hand in a sound, and how much of it: 0 to 1."""
+
+    exemplar: Exemplar
+    share: float
+
+
+class LibraryPrior(Prior):
+    """See the module. window_s is a matter of memory, not of the model."""
+
+    rate_hz, channels, window_s = mel.RATE_HZ, 1, 30.0
+    schedule = cosine()
+
+    def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
+        if not library.exemplars:
+            raise ValueError("a library prior needs at least one exemplar")
+        self.name, self.digest, self.kernel = name, digest, kernel
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+        self.library = library
+        self.captions = Captions.of(library)
+        self._starts = library.starts
+        self._means: dict[int, torch.Tensor] = {}  # frames → block means, made once a length
+
+    def condition(self, prompts: Sequence[str], seconds: float) -> Condition:
+        """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
+        similarity = self.captions.similarity(prompts)
+        chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
+        log_prior = torch.from_numpy(SHARPNESS * np.take_along_axis(similarity, chosen, 1)).log_softmax(1)
+        x, active = self._lay_out(chosen, seconds, SHIFTS_FRAMES, SHIFTS_BANDS)
+        n_variants = len(SHIFTS_FRAMES) * len(SHIFTS_BANDS)
+        encoded = {
+            "x": x,
+            "active": active,
+            "log_prior": log_prior.repeat_interleave(n_variants, 1) - math.log(n_variants),
+            "owner": torch.from_numpy(chosen).repeat_interleave(n_variants, 1),
+        }
+        return Condition(tuple(prompts), seconds, encoded)
+
+    def unconditional(self, condition: Condition) -> Condition:
+        return Condition(("",) * len(condition), condition.seconds, {})
+
+    def z_shape(self, seconds: float) -> tuple[int, ...]:
+        """(frames, bands), whole blocks."""
+        frames = mel.n_frames_for(round(seconds * mel.RATE_HZ))
+        return (math.ceil(frames / BLOCK_FRAMES) * BLOCK_FRAMES, mel.N_MELS)
+
+    def encode(self, audio: torch.Tensor) -> torch.Tensor:
+        levels_db = mel.log_mel(audio.mean(1))
+        missing = -levels_db.shape[1] % BLOCK_FRAMES
+        padded = torch.nn.functional.pad(levels_db, (0, 0, 0, missing), value=mel.FLOOR_DB)
+        return (padded - CENTRE_DB) / SCALE_DB
+
+    def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        levels_db = (z0 * SCALE_DB + CENTRE_DB).clamp(mel.FLOOR_DB, 0.0)
+        return torch.cat([resynthesise(one[None], g) for one, g in zip(levels_db, generators, strict=True)])[:, None]
+
+    def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.encode(audio),)
+
+    def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
+        del generators  # z0 is what distillation compares: nothing needs to be decoded
+        return (z0,)
+
+    def predict_x0(self, z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
+        blocks, grid = to_blocks(z)
+        alpha, sigma = self.schedule.at(t, blocks)
+        components, found = self._posterior(blocks, alpha, sigma, grid, condition)
+        return from_blocks(mean(blocks, alpha, sigma, components, self.kernel, found), grid)
+
+    def credits(self, z0: torch.Tensor, condition: Condition) -> list[list[Credit]]:
+        """Whose recordings each z0 comes from: every exemplar with at least a hundredth, most first."""
+        blocks, grid = to_blocks(z0)
+        one, little = torch.ones(len(z0), 1, 1), torch.full((len(z0), 1, 1), 1e-3)
+        components, found = self._posterior(blocks, one, little, grid, condition)
+        of_all = shares(found, components, len(self.library.exemplars))
+        rows = []
+        for row in of_all:
+            order = torch.argsort(row, descending=True, stable=True)
+            rows.append([Credit(self.library.exemplars[i], float(row[i])) for i in order.tolist() if row[i] >= 0.01])
+        return rows
+
+    def natural_s(self, prompt: str) -> float:
+        """How long such sounds last: the median of the exemplars that the prompt chooses (s)."""
+        (chosen,) = nearest(self.captions.similarity([prompt]), N_CANDIDATES // 2)
+        return float(np.median([self.library.exemplars[i].n_frames for i in chosen])) / mel.FRAMES_A_SECOND
+
+    def _posterior(
+        self,
+        blocks: torch.Tensor,
+        alpha: torch.Tensor,
+        sigma: torch.Tensor,
+        grid: tuple[int, int],
+        condition: Condition,
+    ) -> tuple[Components, Posterior]:
+        encoded = condition.encoded
+        if not encoded:
+            components = self._retrieved(blocks, alpha, grid, condition.seconds)
+            return components, posterior(blocks, alpha, sigma, components, self.kernel)
+        components = Components(encoded["x"], encoded["active"], encoded["log_prior"], encoded["owner"], grid)
+        found = posterior(blocks, alpha, sigma, components, self.kernel)
+        return components, bounded(found, components, MOST_SHARE, len(self.library.exemplars))
+
+    def _retrieved(
+        self, blocks: torch.Tensor, alpha: torch.Tensor, grid: tuple[int, int], seconds: float
+    ) -> Components:
+        """The exemplars of the whole library that are nearest to each z, all equally likely: the rest weighs nothing.
+
+        Found by their blocks' means, in which most of the noise has averaged out.
+        """
+        table = self._block_means(seconds)
+        n_cells = blocks.shape[-1]
+        distance = torch.cdist(blocks.mean(-1), alpha[0, 0, 0] * table).square() * n_cells
+        chosen = distance.topk(min(N_RETRIEVED, len(table)), dim=1, largest=False).indices.numpy()
+        x, active = self._lay_out(chosen, seconds, (0,), (0,))
+        log_prior = torch.full(chosen.shape, -math.log(len(table)))
+        return Components(x, active, log_prior, torch.from_numpy(chosen), grid)
+
+    def _block_means(self, seconds: float) -> torch.Tensor:
+        """[exemplars, blocks] for sounds of this length."""
+        frames = self.z_shape(seconds)[0]
+        if frames not in self._means:
+            everyone = np.arange(len(self.library.exemplars))
+            parts = [
+                _from_codes(self._codes(part, frames)) for part in np.array_split(everyone, len(everyone) // 256 + 1)
+            ]
+            self._means[frames] = torch.cat([to_blocks(part)[0].mean(-1) for part in parts])
+        return self._means[frames]
+
+    def _lay_out(
+        self, chosen: NDArray[np.int64], seconds: float, shifts_frames: Sequence[int], shifts_bands: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """x [batch, blocks, K · variants, cells] and active [batch, blocks, K · variants] of chosen [batch, K]."""
+        codes = self._codes(chosen.reshape(-1), self.z_shape(seconds)[0])
+        variants = [_shifted(codes, frames, bands) for frames in shifts_frames for bands in shifts_bands]
+        every = np.stack(variants, 1).reshape(
+            *chosen.shape[:1], -1, *codes.shape[1:]
+        )  # [batch, K · variants, T, bands]
+        x, _ = to_blocks(_from_codes(every))
+        sounding = torch.from_numpy(every > round(SOUNDING_DB / STEP_DB)).float()
+        active = to_blocks(sounding)[0].mean(-1)
+        return x.transpose(1, 2).contiguous(), active.transpose(1, 2).contiguous()
+
+    def _codes(self, indices: NDArray[np.int64], frames: int) -> NDArray[np.uint8]:
+        """The levels of exemplars cut or filled up with silence to so many frames, uint8 [n, frames, bands]."""
+        codes = np.zeros((len(indices), frames, mel.N_MELS), np.uint8)
+        for row, index in enumerate(indices.tolist()):
+            start, end = self._starts[index], self._starts[index + 1]
+            n = min(frames, int(end - start))
+            codes[row, :n] = self.library.codes[start : start + n]
+        return codes
+
+
+def _shifted(codes: NDArray[np.uint8], frames: int, bands: int) -> NDArray[np.uint8]:
+    """Moved later and up, silence coming in at the ends."""
+    moved = np.roll(codes, (frames, bands), (1, 2))
+    for axis, by in ((1, frames), (2, bands)):
+        edge = [slice(None)] * 3
+        edge[axis] = slice(0, by) if by >= 0 else slice(by, None)
+        if by:
+            moved[tuple(edge)] = 0
+    return moved
+
+
+def _from_codes(codes: NDArray[np.uint8]) -> torch.Tensor:
+    """Codes → z."""
+    scale, offset = STEP_DB / SCALE_DB, (-255.0 * STEP_DB - CENTRE_DB) / SCALE_DB
+    return torch.from_numpy(codes).float().mul_(scale).add_(offset)
