@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from sfxgen import __version__
-from sfxgen.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_STALE, SfxgenError
+from sfxgen.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_STALE, SfxgenError
 
 if TYPE_CHECKING:
     from sfxgen.plan import Planning
@@ -29,11 +29,20 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, epilog=_EPILOG
 )
 
+library = typer.Typer(no_args_is_help=True, help="A studio's own recordings as a prior; what ours holds.")
+priors = typer.Typer(help="What prompts can be sampled from, and what this machine can run.")
+app.add_typer(library, name="library")
+app.add_typer(priors, name="priors")
+
 Folder = Annotated[
     Path | None, typer.Option("--project", "-C", help="The game project's folder. Default: found from here upwards.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts and CI.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of sounds; all when none is given.")]
+Which = Annotated[
+    str | None,
+    typer.Option("--library", "-l", help="Its folder, or `library` for the one that ships. Default: ./library."),
+]
 Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, fm or texture.")]
 
 
@@ -210,6 +219,133 @@ def play(
 
 @app.command()
 @_guarded
+def render(
+    prompt: Annotated[str, typer.Argument(help="What it sounds like, in plain words.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The WAV file to write; name_01.wav … for several.")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="text, impact, fm or texture; the prompt chooses when not given.")
+    ] = None,
+    variations: Annotated[int, typer.Option("--variations", "-n", min=1, max=64, help="How many to make.")] = 1,
+    duration_s: Annotated[float | None, typer.Option("--seconds", min=0.01, max=120, help="Length.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Repeats without a seam.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Fixes the random choices.")] = None,
+    project: Folder = None,
+) -> None:
+    """Make finished WAV files from a prompt. Works without a project."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.render import render as run_render
+
+    root = find_root(project or Path())
+    for line in run_render(
+        root, prompt, out, kind=kind, variations=variations, duration_s=duration_s, loop=loop, seed=seed
+    ):
+        print(line)
+
+
+@app.command()
+@_guarded
+def report(
+    names: Names = None,
+    credits: Annotated[bool, typer.Option("--credits", help="Whose recordings the sounds come from.")] = False,
+    project: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was built: measures of every sound, or the credits that a game must give. Needs only the lock."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.report import built_sounds
+    from sfxgen.show import show_built, show_credits
+
+    sounds = built_sounds(find_root(project or Path()), names or ())
+    (show_credits if credits else show_built)(sounds, as_json)
+
+
+@library.command()
+@_guarded
+def add(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings, searched through.")],
+    which: Which = None,
+    captions: Annotated[
+        Path | None, typer.Option("--captions", help="CSV: file,caption[,licence,credit]; captions.csv in the folder.")
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Of all recordings the table does not name.")] = "own",
+    credit: Annotated[str, typer.Option("--credit", help="Whom to name for them.")] = "",
+    project: Folder = None,
+) -> None:
+    """Add a folder of recordings to the project's own library. Nothing leaves this machine."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.shelf import add as run_add
+
+    for line in run_add(find_root(project or Path()), folder, which, captions, licence, credit):
+        print(line)
+
+
+@library.command("list")
+@_guarded
+def list_library(which: Which = None, project: Folder = None) -> None:
+    """List the sounds of a library with their captions, licences and credits."""
+    _show_shelf(which, project, "")
+
+
+@library.command()
+@_guarded
+def search(
+    words: Annotated[list[str], typer.Argument(help="A prompt.")], which: Which = None, project: Folder = None
+) -> None:
+    """The sounds of a library that a prompt would draw on, the nearest first."""
+    _show_shelf(which, project, " ".join(words))
+
+
+@library.command()
+@_guarded
+def remove(
+    names: Annotated[list[str], typer.Argument(help="Names, or globs such as 'steps/*'.")],
+    which: Which = None,
+    project: Folder = None,
+) -> None:
+    """Take sounds out of the project's own library."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.shelf import remove as run_remove
+
+    for line in run_remove(find_root(project or Path()), which, names):
+        print(line)
+
+
+@library.command("check")
+@_guarded
+def check_library(which: Which = None, project: Folder = None) -> None:
+    """Report what is missing in a library: captions, licences, credits; damage; the same sound twice."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.shelf import check as run_check
+
+    findings = run_check(find_root(project or Path()), which)
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings")
+    if findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@priors.callback(invoke_without_command=True)
+@_guarded
+def list_priors(context: typer.Context, as_json: Json = False) -> None:
+    """What prompts can be sampled from: what ships, what is cached, what this machine can run."""
+    if context.invoked_subcommand is None:
+        from sfxgen.show import show_priors
+
+        show_priors(as_json)
+
+
+@priors.command()
+@_guarded
+def pull(name: Annotated[str, typer.Argument(help="A hub id; id@revision pins it.")]) -> None:
+    """Download a pretrained prior's weights into the hub's cache."""
+    from sfxgen.priors.download import pull as run_pull
+
+    print(run_pull(name))
+
+
+@app.command()
+@_guarded
 def doctor(project: Folder = None) -> None:
     """Say what is installed and usable here: device, ffmpeg, engine, caches, versions."""
     from sfxgen.doctor import examine
@@ -217,6 +353,15 @@ def doctor(project: Folder = None) -> None:
 
     for topic, finding in examine(find_root(project or Path())):
         print(f"{topic:<12} {finding}")
+
+
+def _show_shelf(which: str | None, project: Path | None, words: str) -> None:
+    from sfxgen.manifest.project import find_root
+    from sfxgen.shelf import rows
+    from sfxgen.show import print_table
+
+    columns = ("sound", "captions", "duration s", "licence", "credit", "fit")
+    print_table(columns[: 6 if words else 5], rows(find_root(project or Path()), which, words))
 
 
 def _plan(project: Path | None, names: list[str] | None = None) -> Planning:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from sfxgen.credit import Credit
 from sfxgen.errors import BadInput
 from sfxgen.manifest.choice import Choice
 from sfxgen.manifest.paths import inside
@@ -55,6 +56,7 @@ class LockedSound:
     sidecars: dict[str, LockedSidecar] = field(default_factory=dict)
     choice: Choice | None = None
     warnings: tuple[str, ...] = ()
+    credits: tuple[Credit, ...] = ()
 
 
 @dataclass

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sfxgen.audio import Audio
 from sfxgen.cache import Cache
+from sfxgen.credit import Credit
 from sfxgen.disk import Disk
 from sfxgen.errors import SfxgenError
 from sfxgen.generate import KINDS, generate
 from sfxgen.generate.recipe import Request
 from sfxgen.plan import RENDER_RATE_HZ, Job, Slot
 
+_LENGTH = struct.Struct("<I")  # of the credits as JSON, which come first
 _HEADER = struct.Struct("<III")  # a cached take: rate_hz, channels, frames; then float32 samples
 
 
@@ -38,11 +41,12 @@ class MadeFile:
 
 @dataclass(frozen=True)
 class Made:
-    """All files of one sound, what mastering warned of, and how long it took (s)."""
+    """All files of one sound, what mastering warned of, whose recordings it comes from, and how long it took (s)."""
 
     files: tuple[MadeFile, ...]
     gain_db: float
     warnings: tuple[str, ...]
+    credits: tuple[Credit, ...]
     seconds: float
 
 
@@ -52,7 +56,7 @@ def make(job: Job, root: Path, cache: Cache) -> Made:
     from sfxgen.master import master
 
     began = time.perf_counter()
-    takes = _takes(job, root, cache)
+    takes, credits = _takes(job, root, cache)
     periodic = job.loop and KINDS[job.kind].periodic
     mastered = master(takes, job.settings, loop=job.loop, periodic=periodic)
     files = tuple(
@@ -76,20 +80,34 @@ def make(job: Job, root: Path, cache: Cache) -> Made:
         )
         for slot, take in zip(job.slots, mastered.takes, strict=True)
     )
-    return Made(files, mastered.gain_db, mastered.warnings, time.perf_counter() - began)
+    return Made(files, mastered.gain_db, mastered.warnings, credits, time.perf_counter() - began)
 
 
-def _takes(job: Job, root: Path, cache: Cache) -> list[Audio]:
-    """The raw takes. All of a sound are rendered and kept together: their bytes never depend on what was cached."""
-    request = Request(RENDER_RATE_HZ, job.duration_s, job.loop, root, cache.cached)
+def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], tuple[Credit, ...]]:
+    """The raw takes and whose recordings they come from.
+
+    All of a sound are rendered and kept together: their bytes never depend on what was cached.
+    """
+    credits: list[Credit] = []
+    request = Request(
+        rate_hz=RENDER_RATE_HZ,
+        duration_s=job.duration_s,
+        loop=job.loop,
+        root=root,
+        prompt=job.prompt,
+        prior=job.prior,
+        device=job.device,
+        credit=credits.extend,
+        cached=cache.cached,
+    )
     draws = [slot.draw for slot in job.slots]
 
     def render() -> bytes:
-        packed = _pack(generate(job.kind, job.body, draws, request))
+        packed = _pack(generate(job.kind, job.body, draws, request), credits)
         _check_recordings(job, root)
         return packed
 
-    return _unpack(cache.cached(f"takes {job.raw_key}", render))
+    return _unpack(cache.cached(f"rendered {job.raw_key}", render))
 
 
 def _check_recordings(job: Job, root: Path) -> None:
@@ -100,17 +118,24 @@ def _check_recordings(job: Job, root: Path) -> None:
             raise SfxgenError(f"{path} changed while it was read; build again")
 
 
-def _pack(takes: Sequence[Audio]) -> bytes:
-    return b"".join(_HEADER.pack(t.rate_hz, t.n_channels, t.n_frames) + t.samples.tobytes() for t in takes)
+def _pack(takes: Sequence[Audio], credits: Sequence[Credit]) -> bytes:
+    named = json.dumps([asdict(credit) for credit in credits]).encode()
+    return (
+        _LENGTH.pack(len(named))
+        + named
+        + b"".join(_HEADER.pack(t.rate_hz, t.n_channels, t.n_frames) + t.samples.tobytes() for t in takes)
+    )
 
 
-def _unpack(data: bytes) -> list[Audio]:
+def _unpack(data: bytes) -> tuple[list[Audio], tuple[Credit, ...]]:
+    (length,) = _LENGTH.unpack_from(data)
+    place = _LENGTH.size + length
+    credits = tuple(Credit(**credit) for credit in json.loads(data[_LENGTH.size : place]))
     takes = []
-    place = 0
     while place < len(data):
         rate_hz, channels, n_frames = _HEADER.unpack_from(data, place)
         place += _HEADER.size
         samples = np.frombuffer(data, np.float32, channels * n_frames, place).reshape(channels, n_frames)
         takes.append(Audio.of(samples, rate_hz))
         place += 4 * channels * n_frames
-    return takes
+    return takes, credits

@@ -28,12 +28,13 @@ from sfxgen.manifest.paths import inside
 from sfxgen.manifest.project import Project, load_project
 from sfxgen.manifest.reader import Entry
 from sfxgen.manifest.sound import File, Sound
+from sfxgen.priors.names import digest_of
 
 MASTER_VERSION = 1  # raise when mastering gives other samples for the same input and settings
 EXPORT_VERSION = 1  # raise when encoders or engine files change
 RENDER_RATE_HZ = 48_000  # synths render at this rate; mastering resamples
 
-_RAW_PARTS = ("kind", "recipe", "seed", "length", "variations", "kind's code", "recording")
+_RAW_PARTS = ("kind", "recipe", "seed", "length", "variations", "kind's code", "recording", "prior")
 _FINISHED_PARTS = ("mastering", "file names", "engine")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # one text for one value
 
@@ -55,12 +56,16 @@ class Slot:
 class Job:
     """Everything that making one sound needs, and nothing else: it travels to worker processes and machines.
 
+    prior: the names of the project's prior where the kind needs one, with the device it runs on; else none.
     recordings: (path, digest) of each recording that the raw key stands for; no digest where it is absent.
     """
 
     name: str
     kind: str
     body: Spec
+    prompt: str
+    prior: tuple[str, ...]
+    device: str
     slots: tuple[Slot, ...]
     duration_s: float | None
     loop: bool
@@ -198,17 +203,34 @@ def _plan_entry(
     body = File(source=entry.sources) if sound.file else sound.body
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
     recordings = tuple((source, disk.digest(source)) for source in entry.sources)
-    parts = _parts(entry, body, slots, settings, engine, guard, _recording_part(recordings, locked))
+    config = project.config
+    prior = config.prior if KINDS[sound.kind].prior else ()
+    prior_part = _prior_part(prior, project.root, locked)
+    parts = _parts(entry, body, slots, settings, engine, guard, _recording_part(recordings, locked), prior_part)
     raw_key = _digest([parts[name] for name in _RAW_PARTS])
     key = _digest([raw_key, *(parts[name] for name in _FINISHED_PARTS)])
     loop = bool(sound.loop)
-    job = Job(entry.name, sound.kind, body, slots, sound.duration_s, loop, settings, guard, recordings, raw_key, key)
+    prompt = sound.prompt or ""
+    job = Job(
+        name=entry.name,
+        kind=sound.kind,
+        body=body,
+        prompt=prompt,
+        prior=prior,
+        device=config.device,
+        slots=slots,
+        duration_s=sound.duration_s,
+        loop=loop,
+        settings=settings,
+        guard_frame=guard,
+        recordings=recordings,
+        raw_key=raw_key,
+        key=key,
+    )
     left_alone = tuple(slot.path for slot in slots if _is_a_persons(slot.path, disk, owned))
     reasons = tuple(_reasons(job, parts, locked, disk, left_alone))
     place = f"{entry.manifest}:{entry.line}"
-    return Planned(
-        job, place, base, parts, reasons, left_alone, entry.choice, sound.prompt or "", sound.tags, sound.category or ""
-    )
+    return Planned(job, place, base, parts, reasons, left_alone, entry.choice, prompt, sound.tags, sound.category or "")
 
 
 def _slots(entry: Entry, base: str, extension: str) -> Iterator[Slot]:
@@ -232,21 +254,37 @@ def _recording_part(recordings: Sequence[tuple[str, str | None]], locked: Locked
     return _digest(digests) if digests else ""
 
 
+def _prior_part(names: tuple[str, ...], root: Path, locked: LockedSound | None) -> str:
+    """What stands for the prior's weights. Where they are not at hand, what the lock says is trusted."""
+    if not names:
+        return ""
+    return digest_of(names, root) or (locked.parts.get("prior", "") if locked else "")
+
+
 def _parts(
-    entry: Entry, body: Spec, slots: Sequence[Slot], settings: Master, engine: str, guard: bool, sources: str
+    entry: Entry,
+    body: Spec,
+    slots: Sequence[Slot],
+    settings: Master,
+    engine: str,
+    guard: bool,
+    sources: str,
+    prior: str,
 ) -> dict[str, str]:
     sound: Sound = entry.sound
     draws = [(slot.draw.seed, slot.draw.intensity) for slot in slots]
+    recipe = body.model_dump_json()
     return {
-        "prompt": _digest(sound.prompt),  # in no key: with the same recipe it is the same sound
+        "prompt": _digest(sound.prompt),  # in no key: where it matters it is in the recipe
         "description": _digest([sound.tags, sound.category]),
         "kind": sound.kind,
-        "recipe": _digest(body.model_dump_json()),
+        "recipe": _digest([recipe, sound.prompt] if prior else recipe),
         "seed": _digest(draws[0][0]),
         "length": _digest([sound.duration_s, bool(sound.loop), RENDER_RATE_HZ]),
         "variations": _digest(draws),
         "kind's code": str(KINDS[sound.kind].version),
         "recording": sources,
+        "prior": prior,
         "mastering": _mastering_part(settings),
         "file names": _digest([slot.path for slot in slots]),
         "engine": _digest([engine, guard, EXPORT_VERSION]),

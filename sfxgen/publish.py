@@ -51,7 +51,7 @@ class Publisher:
         for file in made.files:
             self._write(file.slot.path, file.data)
             files[file.slot.path] = _record(file)
-        sound = LockedSound(job.key, job.raw_key, planned.parts, files, {}, planned.choice, made.warnings)
+        sound = LockedSound(job.key, job.raw_key, planned.parts, files, {}, planned.choice, made.warnings, made.credits)
         self._lock.sounds[job.name] = replace(sound, sidecars=self._write_sidecars(planned, sound))
         self._unmade.remove(job.name)
         for warning in made.warnings:

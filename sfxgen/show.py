@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sfxgen.events import Event, OnEvent
@@ -29,7 +29,7 @@ def show_plan(planning: Planning, as_json: bool) -> None:
         start = planned.choice.why if planned.choice else "as written"
         why = ", ".join(planned.reasons) or "up to date"
         rows.append((planned.job.name, planned.job.kind, start, str(len(planned.job.slots)), why))
-    _print_table(("sound", "kind", "starts from", "files", "why"), rows)
+    print_table(("sound", "kind", "starts from", "files", "why"), rows)
     for path in planning.plan.orphans:
         print(f"will be removed, no sound makes it any more: {path}")
     _say_warnings(planning)
@@ -121,7 +121,7 @@ def show_report(report: Report, as_json: bool, everything: bool = False) -> None
     if names:
         seconds = {name: f"{spent_s:.2f}" for name, spent_s in report.made.items()}
         rows = [(name, *_measures(lock.sounds[name]), seconds.get(name, "fresh")) for name in names]
-        _print_table(("sound", "files", "duration s", "loudness LUFS", "true peak dBTP", "loop", "time s"), rows)
+        print_table(("sound", "files", "duration s", "loudness LUFS", "true peak dBTP", "loop", "time s"), rows)
     for path, why in report.left_alone.items():
         print(f"left alone: {path}: {why}", file=sys.stderr)
     keys = {name: sound.key for name, sound in lock.sounds.items() if name not in report.made}
@@ -150,8 +150,63 @@ def _span(values: list[float] | list[float | None], digits: int) -> str:
     return low if low == high else f"{low} … {high}"
 
 
+def show_built(sounds: Mapping[str, LockedSound], as_json: bool) -> None:
+    """A row a sound with its measures."""
+    if as_json:
+        for name, sound in sounds.items():
+            print(json.dumps({"sound": name, "files": {path: vars(f) for path, f in sound.files.items()}}))
+        return
+    rows = [(name, *_measures(sound)) for name, sound in sorted(sounds.items())]
+    print_table(("sound", "files", "duration s", "loudness LUFS", "true peak dBTP", "loop"), rows)
+
+
+def show_credits(sounds: dict[str, LockedSound], as_json: bool) -> None:
+    """A row a recording: whom to name for it under which licence, and the sounds that it has a hand in."""
+    from sfxgen.report import credited
+
+    found = list(credited(sounds))
+    if as_json:
+        for recording in found:
+            print(json.dumps(vars(recording), ensure_ascii=False))
+        return
+    if not found:
+        print("no sound comes from a library's recordings: nobody is to be credited")
+        return
+    rows = [
+        (r.credit, r.licence, r.name, r.source, ", ".join(f"{name} {share:.0%}" for name, share in r.sounds.items()))
+        for r in found
+    ]
+    print_table(("credit", "licence", "recording", "from", "in"), rows)
+
+
+def show_priors(as_json: bool) -> None:
+    """A row a prior: ours first, then the pretrained ones that we know of."""
+    from sfxgen.priors.known import installed
+    from sfxgen.priors.names import LIBRARY, shipped_summary
+
+    ours = shipped_summary()
+    rows = [
+        (LIBRARY, ours.about, "44.1", "30", f"{ours.n_bytes / 1e6:.0f} MB", ours.licences, "yes: ships with sfxgen")
+    ]
+    for standing in installed():
+        known = standing.known
+        window = f"{known.window_s:g}" if known.window_s else "?"
+        size = f"{standing.n_bytes / 1e9:.1f} GB" if standing.n_bytes else "?"
+        here = "no: " + standing.obstacle if standing.obstacle else f"yes: {standing.commit[:12]}"
+        rows.append((known.name, known.about, f"{known.rate_hz / 1000:g}", window, size, standing.licence, here))
+    columns = ("prior", "what it is", "rate kHz", "window s", "size", "licence", "usable here")
+    if as_json:
+        for row in rows:
+            print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
+        return
+    print_table(columns, rows)
+    print(
+        "'?': not known without the hub, or before it is downloaded. Any other diffusers pipeline of these kinds works."
+    )
+
+
 def show_presets(words: str, kind: str | None, as_json: bool) -> None:
-    """All presets, or those that share a word with a prompt, the nearest first."""
+    """All presets, or those that fit a prompt, the nearest first."""
     from sfxgen.errors import BadInput
     from sfxgen.manifest.presets import SYNTH_KINDS, presets, search
 
@@ -165,10 +220,10 @@ def show_presets(words: str, kind: str | None, as_json: bool) -> None:
             print(json.dumps(row, ensure_ascii=False))
         return
     if not rows:
-        raise BadInput(f"no preset shares a word with '{words}'; `sfxgen presets` lists all of them")
+        raise BadInput(f"no preset comes near to '{words}'; `sfxgen presets` lists all of them")
     fits = [(f"{score:.0%}",) if words else () for _, score in rows]
     cells = [(preset.name, preset.kind, preset.caption, *fit) for (preset, _), fit in zip(rows, fits, strict=True)]
-    _print_table(("preset", "kind", "what it sounds like", "fit")[: len(cells[0])], cells)
+    print_table(("preset", "kind", "what it sounds like", "fit")[: len(cells[0])], cells)
 
 
 def _planned_json(planned: Planned) -> dict[str, object]:
@@ -187,7 +242,7 @@ def _say_warnings(planning: Planning) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """On standard output; where that is no terminal, wide enough that no row is broken."""
     from rich import box
     from rich.console import Console

@@ -48,7 +48,8 @@ def generators(n: int, first: int = 0) -> list[torch.Generator]:
 @pytest.mark.parametrize("prediction", ["x0", "eps", "v", "flow"])
 def test_every_prediction_leads_back_to_the_clean_sound(prediction: Prediction) -> None:
     schedule = rectified_flow() if prediction == "flow" else cosine()
-    x0, eps = draw_noise((3, 5), generators(4), torch.zeros((), dtype=F64)).split(2)
+    drawn = draw_noise((3, 5), generators(4), torch.zeros((), dtype=F64))
+    x0, eps = drawn[:2], drawn[2:]
     alpha, sigma = schedule.at(torch.tensor([0.3, 0.8], dtype=F64), x0)
     z = alpha * x0 + sigma * eps
     output = {"x0": x0, "eps": eps, "v": alpha * eps - sigma * x0, "flow": eps - x0}[prediction]
@@ -97,7 +98,7 @@ def test_items_do_not_depend_on_their_batch() -> None:
 
 def mixture(seed: int = 0, k: int = 3, cells: int = 2, spread: float = 1.5) -> Components:
     rng = torch.Generator().manual_seed(seed)
-    return Components(
+    return Components.of(
         x=spread * torch.randn(1, 1, k, cells, generator=rng, dtype=F64),
         active=torch.ones(1, 1, k, dtype=F64),
         log_prior=torch.randn(1, k, generator=rng, dtype=F64).log_softmax(1),
@@ -151,11 +152,8 @@ def test_the_score_is_the_gradient_of_the_log_density(t: float) -> None:
 def test_ddim_to_the_end_gives_samples_of_the_mixture() -> None:
     """Kolmogorov–Smirnov against the mixture itself; half a standard deviation off would be found."""
     components, kernel, n = mixture(seed=4, k=4, cells=1, spread=2.0), Kernel(0.3, 0.0), 2000
-    many = Components(
-        *(v.expand(n, *v.shape[1:]) for v in (components.x, components.active, components.log_prior)),
-        components.owner.expand(n, -1),
-        components.grid,
-    )
+    x, active = components.x.expand(n, -1, -1, -1), components.active.expand(n, -1, -1)
+    many = Components.of(x, active, components.log_prior.expand(n, -1), components.owner.expand(n, -1), (1, 1))
 
     def denoise(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         alpha, sigma = cosine().at(t, z)
@@ -174,7 +172,7 @@ def test_ranking_and_guidance_follow_bayes() -> None:
     """Evidence of two conditions gives p(c | z); guidance is the score of p(z | c)^g p(z)^(1 − g)."""
     one, other, kernel, t = mixture(seed=1), mixture(seed=2), Kernel(0.4, 0.0), 0.5
     alpha, sigma = at(t)
-    whole = Components(
+    whole = Components.of(
         torch.cat([one.x, other.x], 2),
         torch.cat([one.active, other.active], 2),
         torch.cat([one.log_prior, other.log_prior], 1) - math.log(2.0),
@@ -200,7 +198,7 @@ def big(frames: int = 4 * BLOCK_FRAMES, bands: int = 4 * BLOCK_BANDS, k: int = 5
     rng = torch.Generator().manual_seed(7)
     x, grid = to_blocks(torch.randn(1, k, frames, bands, generator=rng, dtype=F64))
     n_blocks = grid[0] * grid[1]
-    components = Components(
+    components = Components.of(
         x.transpose(1, 2).contiguous(),
         torch.ones(1, n_blocks, k, dtype=F64),
         torch.zeros(1, k, dtype=F64).log_softmax(1),

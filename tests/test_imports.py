@@ -16,9 +16,9 @@ PACKAGE = Path(__file__).parent.parent / "sfxgen"
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("begin", "clean", "doctor", "play", "show", "watch"),
+    ("begin", "clean", "doctor", "play", "render", "shelf", "show", "watch"),
     ("build",),
-    ("execute", "publish"),
+    ("execute", "publish", "report"),
     ("make",),
     ("plan",),
     ("cache", "export", "generate", "lock", "master"),
@@ -27,7 +27,7 @@ FLOORS = (
     ("codec", "physics", "synths"),
     ("manifest",),
     ("disk", "events", "mel", "words"),
-    ("audio", "draw", "errors"),
+    ("audio", "credit", "draw", "errors"),
 )
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 

@@ -16,9 +16,7 @@ from sfxgen.manifest.project import Project, load_project, manifest_paths, proje
 from sfxgen.manifest.reader import Entry
 from sfxgen.manifest.sound import Sound
 
-PROMPTS: dict[str, dict[str, list[str]]] = yaml.safe_load(
-    (Path(__file__).parent / "prompts.yaml").read_text(encoding="utf-8")
-)
+PROMPTS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "prompts.yaml").read_text(encoding="utf-8"))
 
 
 def read(sounds: str, before: str = "") -> dict[str, Entry]:
@@ -325,16 +323,17 @@ def test_a_prompt_that_no_preset_knows_is_made_all_the_same_and_said() -> None:
     assert project.entries[0].choice is not None
     assert project.entries[0].choice.preset == "ui_click"
     assert len(project.warnings) == 1
-    assert "no preset knows a word of the prompt; 'ui_click' stands in" in project.warnings[0]
+    assert "no preset comes near to the prompt; 'ui_click' stands in" in project.warnings[0]
 
 
 def test_prompts_name_presets_that_exist() -> None:
-    assert {name for table in PROMPTS.values() for apt in table.values() for name in apt} <= presets().keys()
+    tables = [PROMPTS[part] for part in ("tuned", "held_out", "calibration")]
+    assert {name for table in tables for apt in table.values() for name in apt} <= presets().keys()
 
 
 @pytest.mark.parametrize(("part", "first", "third"), [("tuned", 0.93, 0.96), ("held_out", 0.9, 0.95)])
 def test_prompts_start_from_an_apt_preset(part: str, first: float, third: float) -> None:
-    """Measured: 112 and 115 of the 118 tuned prompts (first; first three), 31 and 32 of the 33 held out."""
+    """Measured: 113 and 116 of the 118 tuned prompts (first; first three), 32 and 32 of the 33 held out."""
     prompts = PROMPTS[part]
     assert len(prompts) >= 30
     found = {prompt: [candidate.preset.name for candidate in search(prompt)[:3]] for prompt in prompts}
@@ -355,4 +354,4 @@ def test_prompts_start_from_an_apt_preset(part: str, first: float, third: float)
     ],
 )
 def test_endings_and_small_words_do_not_matter(prompt: str, other: str) -> None:
-    assert [c.preset.name for c in search(prompt)[:3]] == [c.preset.name for c in search(other)[:3]]
+    assert search(prompt)[0].preset.name == search(other)[0].preset.name

@@ -20,17 +20,20 @@ class Kind:
 
     version: part of every key; raise it when the same parameters give another sound.
     periodic: a loop of this kind comes as exactly one period and must not be trimmed, faded or crossfaded.
+    prior: whether it needs the project's prior.
     """
 
     module: str
     version: int
     periodic: bool
+    prior: bool = False
 
 
 KINDS = {
     "impact": Kind("sfxgen.generate.impact", version=1, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=1, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=1, periodic=True),
+    "text": Kind("sfxgen.generate.text", version=1, periodic=False, prior=True),
     "file": Kind("sfxgen.generate.file", version=1, periodic=False),
 }
 

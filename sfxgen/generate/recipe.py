@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sfxgen.audio import Audio
+from sfxgen.credit import Credit
 from sfxgen.draw import Draw
 from sfxgen.manifest.base import Spec
 
@@ -19,6 +20,10 @@ def uncached(key: str, make: Callable[[], bytes]) -> bytes:  # noqa: ARG001
     return make()
 
 
+def uncredited(credits: Sequence[Credit]) -> None:
+    """A `credit` that nobody reads."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What the sound asks of its recipe beside its own parameters.
@@ -27,6 +32,8 @@ class Request:
     loop: the sound shall repeat without a seam. Synths then make it exactly periodic: the block is one period.
     rate_hz: the rate to render at.
     root: the project's folder; paths in a spec are relative to it.
+    prompt: what the sound shall be, "" where the manifest does not say. prior, device: as sfxgen.yaml names them.
+    credit: to be told, once, whose recordings a library prior made the takes from.
     cached: cached(key, make) gives make()'s bytes, from the store when the key is known there.
     """
 
@@ -34,6 +41,10 @@ class Request:
     duration_s: float | None = None
     loop: bool = False
     root: Path = Path()
+    prompt: str = ""
+    prior: tuple[str, ...] = ("library",)
+    device: str = "auto"
+    credit: Callable[[Sequence[Credit]], None] = uncredited
     cached: Callable[[str, Callable[[], bytes]], bytes] = uncached
 
 

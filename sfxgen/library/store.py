@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Sequence
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 
 from sfxgen.disk import write_atomically
 from sfxgen.errors import BadInput
+from sfxgen.library.places import INDEX_FILE, LEVELS_FILE
 
 FORMAT = 1
-INDEX_FILE, LEVELS_FILE = "library.json", "levels.bin"
 STEP_DB = 0.3
-SHIPPED = Path(__file__).parent / "data"
+FRAMES_A_SECOND = 44_100 / 512  # the grid of sfxgen.mel, which loads torch
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Exemplar:
     top_hz: float
     digest: str
     n_frames: int
+
+    @property
+    def seconds(self) -> float:
+        return self.n_frames / FRAMES_A_SECOND
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +120,12 @@ def write_library(folder: Path, library: Library) -> None:
     codes = np.ascontiguousarray(library.codes.T)
     steps = np.diff(codes, axis=1, prepend=np.zeros((len(codes), 1), np.uint8))
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / LEVELS_FILE, zlib.compress(steps.tobytes(), 9))
+    packed = zlib.compress(steps.tobytes(), 9)
+    write_atomically(folder / LEVELS_FILE, packed)
     index = {
         "format": FORMAT,
         "bands": library.codes.shape[1],
+        "levels_sha256": hashlib.sha256(packed).hexdigest(),  # so that the index alone stands for the whole
         "exemplars": [asdict(exemplar) for exemplar in library.exemplars],
     }
     write_atomically(folder / INDEX_FILE, (json.dumps(index, indent=0, ensure_ascii=False) + "\n").encode())

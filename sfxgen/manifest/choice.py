@@ -8,8 +8,9 @@ from typing import Any
 
 from sfxgen.manifest.presets import SYNTH_KINDS, Candidate, Preset, presets, search
 
-FALLBACK = "ui_click"  # where no preset knows a single word of the prompt: short, neutral, plainly a placeholder
-_NO_WORD = "no preset knows a word of the prompt"
+FALLBACK = "ui_click"  # where no preset fits the prompt: short, neutral, plainly a placeholder
+_NO_PRESET = "no preset"  # how the reason of every stand-in begins, in the locks of older versions too
+_UNFIT = f"{_NO_PRESET} comes near to the prompt"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Choice:
     @property
     def is_stand_in(self) -> bool:
         """Whether no preset fitted."""
-        return self.why.startswith(_NO_WORD)
+        return self.why.startswith(_NO_PRESET)
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
@@ -40,13 +41,15 @@ def choose(prompt: str, kind: str, pinned: Choice | None) -> Choice:
     best = search(prompt, kind or None)[0]
     if best.score == 0:
         preset = FALLBACK if not kind else best.preset.name
-        return Choice(prompt, kind, preset, f"{_NO_WORD}; '{preset}' stands in")
+        return Choice(prompt, kind, preset, f"{_UNFIT}; '{preset}' stands in")
     return Choice(prompt, kind, best.preset.name, _reason(best))
 
 
 def _reason(best: Candidate) -> str:
-    covered = f"{best.score:.0%} of the prompt's words, by weight"
-    return f"nearest {best.preset.kind} preset '{best.preset.name}' ({best.preset.caption}): {covered}"
+    words = f"; shared words: {', '.join(best.shared)}" if best.shared else "; by meaning, no word shared"
+    return (
+        f"nearest {best.preset.kind} preset '{best.preset.name}' ({best.preset.caption}): fit {best.score:.0%}{words}"
+    )
 
 
 def lay_over(preset: Preset, entry: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -33,4 +33,17 @@ class Config(Spec):
     cache: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="Folder of the cache, which machines may share; the user's own cache folder when absent."
     )
+    prior: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(_one_or_many),
+        Field(strict=False, min_length=1, max_length=16, json_schema_extra={"type": ["string", "array"]}),
+    ] = Field(
+        ("library",),
+        description="What prompts are sampled from: `library` (ships with sfxgen), a sound library of your own such as "
+        "./library, a list of these, a hub id such as stabilityai/stable-audio-open-1.0 (pin it as id@revision), or "
+        "the folder of a diffusers pipeline.",
+    )
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = Field(
+        "auto", description="Where a pretrained prior runs: auto, cpu, mps, cuda or cuda:N."
+    )
     master: Master = Field(default_factory=Master, description="Loudness, peaks and file format of every sound.")

@@ -62,10 +62,10 @@ def load_project(root: Path, pinned: Mapping[str, Choice] | None = None) -> Proj
     return _read(root, config, documents, pinned or {}, faults)
 
 
-def project_from_text(root: Path, text: str) -> Project:
-    """A project of one manifest that is in no file, with default settings. Raises ManifestError."""
+def project_from_text(root: Path, text: str, config: Config | None = None) -> Project:
+    """A project of one manifest that is in no file; default settings where none are given. Raises ManifestError."""
     document = Document("(manifest)", text.encode())
-    return _read(root, Config(), [document], {}, list(document.faults))
+    return _read(root, config or Config(), [document], {}, list(document.faults))
 
 
 def load_config(root: Path) -> Config:

@@ -152,8 +152,13 @@ class Reader:
             return None
         if isinstance(body, dict) and "preset" in body and kind in SYNTH_KINDS:
             return self._named_preset(document, name, kind, raw)
-        if isinstance(prompt, str) and prompt.strip() and kind != "file" and isinstance(body, dict | None):
+        has_prompt = isinstance(prompt, str) and bool(prompt.strip())
+        if has_prompt and kind not in ("file", "text") and isinstance(body, dict | None):
             return self._chosen_preset(document, name, kind, raw)
+        if kind == "text" and "prompt" not in raw:
+            problem, cure = "text has no prompt to be sampled by", "add prompt: what it sounds like"
+            self._note(document, [document.fault([*base, kind], problem, cure=cure, sound=name, at_key=True)])
+            return None
         if kind:
             return {**raw, kind: {} if body is None else body}, None
         self._no_start(document, name, raw)

@@ -11,6 +11,7 @@ from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.master import Master
+from sfxgen.manifest.text import Text
 from sfxgen.manifest.texture import Texture
 
 MAX_VARIATIONS = 64
@@ -99,6 +100,7 @@ class Sound(Defaults):
     impact: Impact | None = Field(None, description="Something is struck: modal physics.")
     fm: Fm | None = Field(None, description="Frequency modulation: lasers, coins, engines, interface.")
     texture: Texture | None = Field(None, description="Noise bands and grains: wind, rain, fire, blasts, steps.")
+    text: Text | None = Field(None, description="Sampled from the prior by its prompt, with no synth.")
     file: File | None = Field(None, description="A recording that only needs mastering.")
 
     @property
@@ -112,4 +114,4 @@ class Sound(Defaults):
         return body
 
 
-KINDS: dict[str, type[Spec]] = {"impact": Impact, "fm": Fm, "texture": Texture, "file": File}
+KINDS: dict[str, type[Spec]] = {"impact": Impact, "fm": Fm, "texture": Texture, "text": Text, "file": File}

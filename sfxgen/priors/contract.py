@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sfxgen.credit import Credit
 from sfxgen.priors.diffusion import Denoise, Schedule, ddim, draw_noise, guided
 
 
@@ -31,11 +32,16 @@ class Condition:
 class Prior(ABC):
     """A frozen text-conditioned diffusion model of sound.
 
-    name: as a manifest would name it. digest: of its weights and settings; part of the key of what it makes.
+    name: as sfxgen.yaml would name it. digest: of its weights and settings; part of the key of what it makes.
     rate_hz, channels: of its audio. window_s: the longest sound that it can take at once.
     device, dtype: where z lives and in which precision.
+    notes: what a person should know who uses this model, each a sentence.
+    usual_guidance, usual_steps: for sampling, where nobody says otherwise.
     """
 
+    notes: tuple[str, ...] = ()
+    usual_guidance: float = 1.0
+    usual_steps: int = 50
     name: str
     digest: str
     rate_hz: int
@@ -46,8 +52,11 @@ class Prior(ABC):
     dtype: torch.dtype
 
     @abstractmethod
-    def condition(self, prompts: Sequence[str], seconds: float) -> Condition:
-        """Encode the prompts of a batch of sounds that last so long."""
+    def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
+        """Encode the prompts of a batch of sounds that last so long.
+
+        ongoing: they shall fill that time evenly, as wind and engines do; a prior that cannot tell may ignore it.
+        """
 
     @abstractmethod
     def unconditional(self, condition: Condition) -> Condition:
@@ -92,6 +101,16 @@ class Prior(ABC):
         """The differentiable maps in which distillation compares sounds: by default magnitudes at three sizes."""
         return tuple(_magnitudes(audio, fft_samples) for fft_samples in (512, 2048, 8192))
 
+    def natural_s(self, prompt: str) -> float:
+        """How long a sound of this prompt lasts where nobody says (s)."""
+        del prompt
+        return min(self.window_s, 4.0)
+
+    def credits(self, z0: torch.Tensor, condition: Condition) -> list[list[Credit]]:
+        """Whose recordings each z0 comes from, most first; none where the prior cannot tell."""
+        del condition
+        return [[] for _ in z0]
+
     def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
         """The same maps of what z0 stands for."""
         return self.features(self.decode(z0, generators))
@@ -111,14 +130,20 @@ class Prior(ABC):
         steps > 1: a partial DDIM chain from t down, evenly spaced, in place of one step.
         """
         z, _ = self.noise(self.encode(audio), t, generators)
-        times = t * torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64, device=t.device)[:-1, None]
+        times = t.cpu() * torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)[:-1, None]
         return self.features_of(ddim(self.denoiser(condition, guidance), z, times, self.schedule), generators)
 
     @torch.no_grad()
     def sample_z0(
-        self, condition: Condition, generators: Sequence[torch.Generator], steps: int = 50, guidance: float = 1.0
+        self,
+        condition: Condition,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> torch.Tensor:
-        """New z0 from pure noise by DDIM over evenly spaced times from 1."""
+        """New z0 from pure noise by DDIM over evenly spaced times from 1; the prior's usual steps and guidance."""
+        steps = steps or self.usual_steps
+        guidance = self.usual_guidance if guidance is None else guidance
         like = torch.empty((), device=self.device, dtype=self.dtype)
         z = draw_noise(self.z_shape(condition.seconds), generators, like)
         times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)[:-1]
@@ -126,7 +151,11 @@ class Prior(ABC):
 
     @torch.no_grad()
     def sample(
-        self, condition: Condition, generators: Sequence[torch.Generator], steps: int = 50, guidance: float = 1.0
+        self,
+        condition: Condition,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> torch.Tensor:
         """New sounds [batch, channels, frames]."""
         return self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
@@ -140,12 +169,13 @@ class Prior(ABC):
         """
         seconds = audio.shape[-1] / self.rate_hz
         z0 = self.encode(audio)
+        conditions = [self.condition([prompt] * len(audio), seconds) for prompt in prompts]
         scores = torch.zeros(len(audio), len(prompts), dtype=torch.float64)
         for number, seed in enumerate(seeds):
             t = torch.full((len(audio),), (number + 1.0) / (len(seeds) + 1.0), device=z0.device)
             z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed) for _ in range(len(audio))])
-            for column, prompt in enumerate(prompts):
-                x0 = self.denoise(z, t, self.condition([prompt] * len(audio), seconds))
+            for column, condition in enumerate(conditions):
+                x0 = self.denoise(z, t, condition)
                 scores[:, column] -= (x0 - z0).double().square().flatten(1).mean(1).cpu() / len(seeds)
         return scores
 

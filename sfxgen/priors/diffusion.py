@@ -100,7 +100,7 @@ def ddim(denoise: Denoise, z: torch.Tensor, times: Sequence[float] | torch.Tenso
 
     times: falling, within (0, 1], shape [steps] for all items or [steps, batch] for each its own.
     """
-    grid = torch.as_tensor(times, dtype=torch.float64, device=z.device)
+    grid = torch.as_tensor(times, dtype=torch.float64, device="cpu")  # not every device has float64
     grid = grid[:, None].expand(-1, len(z)) if grid.dim() == 1 else grid
     x0 = denoise(z, grid[0])
     for t, t_next in pairwise(grid):

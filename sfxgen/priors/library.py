@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sfxgen import mel
+from sfxgen.credit import Credit
 from sfxgen.library.search import Captions, nearest
-from sfxgen.library.store import STEP_DB, Exemplar, Library
+from sfxgen.library.store import STEP_DB, Library
 from sfxgen.priors.contract import Condition, Prior
 from sfxgen.priors.diffusion import cosine
 from sfxgen.priors.mixture import (
@@ -30,25 +30,20 @@ from sfxgen.priors.mixture import (
     posterior,
     shares,
     to_blocks,
+    without_residual,
 )
 from sfxgen.synths.resynthesis import resynthesise
 
 CENTRE_DB, SCALE_DB = -45.0, 20.0  # z = (level − centre) / scale: about unit variance where there is sound
-KERNEL = Kernel(residual=0.15, gain=0.15, frames=16.0, bands=24.0, temper=0.012)
+KERNEL = Kernel(residual=0.35, gain=0.4, frames=16.0, bands=24.0, temper=0.013)  # tools/evaluate/kernel.py
 N_CANDIDATES = 16  # exemplars that a prompt mixes
 SHARPNESS = 25.0  # of π: a caption that is 0.04 less similar counts e times less
+FULL_BAND_HZ = 16_000.0
+LEAST_SHARE = 0.005  # that is worth a credit
 MOST_SHARE = 0.5  # of one recording in any sound
-SHIFTS_FRAMES, SHIFTS_BANDS = (-2, 0, 2), (-1, 0, 1)
-N_RETRIEVED = 96  # of the whole library, for the unconditional model
+VARIANTS = ((0, 0), (-2, 0), (2, 0), (0, -1), (0, 1))  # (frames later, bands up) of every exemplar
+N_RETRIEVED = 32  # for each item, of the whole library: the unconditional model mixes what any item retrieved
 SOUNDING_DB = 12.0  # above the floor
-
-
-@dataclass(frozen=True)
-class Credit:
-    """A recording that had a hand in a sound, and how much of it: 0 to 1."""
-
-    exemplar: Exemplar
-    share: float
 
 
 class LibraryPrior(Prior):
@@ -56,6 +51,7 @@ class LibraryPrior(Prior):
 
     rate_hz, channels, window_s = mel.RATE_HZ, 1, 30.0
     schedule = cosine()
+    usual_steps = 25
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:
@@ -65,22 +61,22 @@ class LibraryPrior(Prior):
         self.library = library
         self.captions = Captions.of(library)
         self._starts = library.starts
+        tops_hz = np.array([exemplar.top_hz for exemplar in library.exemplars], np.float32)
+        self._dullness = np.log2(np.maximum(1.0, FULL_BAND_HZ / tops_hz))  # nats, one an octave that is missing
         self._means: dict[int, torch.Tensor] = {}  # frames → block means, made once a length
 
-    def condition(self, prompts: Sequence[str], seconds: float) -> Condition:
+    def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
-        log_prior = torch.from_numpy(SHARPNESS * np.take_along_axis(similarity, chosen, 1)).log_softmax(1)
-        x, active = self._lay_out(chosen, seconds, SHIFTS_FRAMES, SHIFTS_BANDS)
-        n_variants = len(SHIFTS_FRAMES) * len(SHIFTS_BANDS)
-        encoded = {
-            "x": x,
-            "active": active,
-            "log_prior": log_prior.repeat_interleave(n_variants, 1) - math.log(n_variants),
-            "owner": torch.from_numpy(chosen).repeat_interleave(n_variants, 1),
-        }
-        return Condition(tuple(prompts), seconds, encoded)
+        preference = SHARPNESS * np.take_along_axis(similarity, chosen, 1) - self._dullness[chosen]
+        log_prior = torch.from_numpy(preference).log_softmax(1)
+        x, active = self.lay_out(chosen, seconds, VARIANTS, ongoing)
+        n_variants = len(VARIANTS)
+        log_prior = log_prior.repeat_interleave(n_variants, 1) - math.log(n_variants)
+        owner = torch.from_numpy(chosen).repeat_interleave(n_variants, 1)
+        components = vars(Components.of(x, active, log_prior, owner, (0, 0)))
+        return Condition(tuple(prompts), seconds, {key: components[key] for key in components if key != "grid"})
 
     def unconditional(self, condition: Condition) -> Condition:
         return Condition(("",) * len(condition), condition.seconds, {})
@@ -113,22 +109,43 @@ class LibraryPrior(Prior):
         components, found = self._posterior(blocks, alpha, sigma, grid, condition)
         return from_blocks(mean(blocks, alpha, sigma, components, self.kernel, found), grid)
 
+    @torch.no_grad()
+    def sample_z0(
+        self,
+        condition: Condition,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> torch.Tensor:
+        """As in the contract, without the chance residual of each cell: what makes noise of it draws that anew."""
+        z0 = super().sample_z0(condition, generators, steps, guidance)
+        components, found = self._at_the_end(z0, condition)
+        return from_blocks(without_residual(components, found), components.grid)
+
     def credits(self, z0: torch.Tensor, condition: Condition) -> list[list[Credit]]:
-        """Whose recordings each z0 comes from: every exemplar with at least a hundredth, most first."""
-        blocks, grid = to_blocks(z0)
-        one, little = torch.ones(len(z0), 1, 1), torch.full((len(z0), 1, 1), 1e-3)
-        components, found = self._posterior(blocks, one, little, grid, condition)
+        """Whose recordings each z0 comes from: every exemplar with at least LEAST_SHARE, most first."""
+        components, found = self._at_the_end(z0, condition)
         of_all = shares(found, components, len(self.library.exemplars))
         rows = []
         for row in of_all:
             order = torch.argsort(row, descending=True, stable=True)
-            rows.append([Credit(self.library.exemplars[i], float(row[i])) for i in order.tolist() if row[i] >= 0.01])
+            rows.append([self._credit(i, float(row[i])) for i in order.tolist() if row[i] >= LEAST_SHARE])
         return rows
+
+    def _credit(self, index: int, share: float) -> Credit:
+        exemplar = self.library.exemplars[index]
+        return Credit(exemplar.name, exemplar.source, exemplar.licence, exemplar.credit, share)
 
     def natural_s(self, prompt: str) -> float:
         """How long such sounds last: the median of the exemplars that the prompt chooses (s)."""
         (chosen,) = nearest(self.captions.similarity([prompt]), N_CANDIDATES // 2)
         return float(np.median([self.library.exemplars[i].n_frames for i in chosen])) / mel.FRAMES_A_SECOND
+
+    def _at_the_end(self, z0: torch.Tensor, condition: Condition) -> tuple[Components, Posterior]:
+        """What a clean z0 was mixed from."""
+        blocks, grid = to_blocks(z0)
+        one = torch.ones(len(z0), 1, 1)
+        return self._posterior(blocks, one, 1e-3 * one, grid, condition)
 
     def _posterior(
         self,
@@ -142,7 +159,7 @@ class LibraryPrior(Prior):
         if not encoded:
             components = self._retrieved(blocks, alpha, grid, condition.seconds)
             return components, posterior(blocks, alpha, sigma, components, self.kernel)
-        components = Components(encoded["x"], encoded["active"], encoded["log_prior"], encoded["owner"], grid)
+        components = Components(grid=grid, **encoded)
         found = posterior(blocks, alpha, sigma, components, self.kernel)
         return components, bounded(found, components, MOST_SHARE, len(self.library.exemplars))
 
@@ -156,10 +173,11 @@ class LibraryPrior(Prior):
         table = self._block_means(seconds)
         n_cells = blocks.shape[-1]
         distance = torch.cdist(blocks.mean(-1), alpha[0, 0, 0] * table).square() * n_cells
-        chosen = distance.topk(min(N_RETRIEVED, len(table)), dim=1, largest=False).indices.numpy()
-        x, active = self._lay_out(chosen, seconds, (0,), (0,))
+        near = distance.topk(min(N_RETRIEVED, len(table)), dim=1, largest=False).indices
+        chosen = np.unique(near.numpy())[None]
+        x, active = self.lay_out(chosen, seconds, ((0, 0),))
         log_prior = torch.full(chosen.shape, -math.log(len(table)))
-        return Components(x, active, log_prior, torch.from_numpy(chosen), grid)
+        return Components.of(x, active, log_prior, torch.from_numpy(chosen), grid)
 
     def _block_means(self, seconds: float) -> torch.Tensor:
         """[exemplars, blocks] for sounds of this length."""
@@ -172,27 +190,36 @@ class LibraryPrior(Prior):
             self._means[frames] = torch.cat([to_blocks(part)[0].mean(-1) for part in parts])
         return self._means[frames]
 
-    def _lay_out(
-        self, chosen: NDArray[np.int64], seconds: float, shifts_frames: Sequence[int], shifts_bands: Sequence[int]
+    def lay_out(
+        self,
+        chosen: NDArray[np.int64],
+        seconds: float,
+        variants: Sequence[tuple[int, int]],
+        ongoing: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x [batch, blocks, K · variants, cells] and active [batch, blocks, K · variants] of chosen [batch, K]."""
-        codes = self._codes(chosen.reshape(-1), self.z_shape(seconds)[0])
-        variants = [_shifted(codes, frames, bands) for frames in shifts_frames for bands in shifts_bands]
-        every = np.stack(variants, 1).reshape(
-            *chosen.shape[:1], -1, *codes.shape[1:]
-        )  # [batch, K · variants, T, bands]
+        codes = self._codes(chosen.reshape(-1), self.z_shape(seconds)[0], ongoing)
+        shifted = [_shifted(codes, frames, bands) for frames, bands in variants]
+        every = np.stack(shifted, 1).reshape(*chosen.shape[:1], -1, *codes.shape[1:])  # [batch, K · variants, T, bands]
         x, _ = to_blocks(_from_codes(every))
         sounding = torch.from_numpy(every > round(SOUNDING_DB / STEP_DB)).float()
         active = to_blocks(sounding)[0].mean(-1)
         return x.transpose(1, 2).contiguous(), active.transpose(1, 2).contiguous()
 
-    def _codes(self, indices: NDArray[np.int64], frames: int) -> NDArray[np.uint8]:
-        """The levels of exemplars cut or filled up with silence to so many frames, uint8 [n, frames, bands]."""
+    def _codes(self, indices: NDArray[np.int64], frames: int, ongoing: bool = False) -> NDArray[np.uint8]:
+        """The levels of exemplars cut to so many frames, uint8 [n, frames, bands].
+
+        A shorter one is filled up with silence; ongoing, with itself, to and fro so that nothing jumps.
+        """
         codes = np.zeros((len(indices), frames, mel.N_MELS), np.uint8)
         for row, index in enumerate(indices.tolist()):
             start, end = self._starts[index], self._starts[index + 1]
-            n = min(frames, int(end - start))
-            codes[row, :n] = self.library.codes[start : start + n]
+            levels = self.library.codes[start:end]
+            if ongoing:
+                levels = np.concatenate([levels, levels[::-1]])
+                levels = np.tile(levels, (math.ceil(frames / len(levels)), 1))
+            n = min(frames, len(levels))
+            codes[row, :n] = levels[:n]
         return codes
 
 

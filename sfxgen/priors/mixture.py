@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 import torch
 
 BLOCK_FRAMES, BLOCK_BANDS = 8, 8
+_FAINT = 1e-6  # what a silent block counts for in a share
+_FAR = 1e4  # nats: no evidence is stronger
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,11 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """What a batch mixes.
+    """What a batch mixes; batch is 1 where all items mix the same.
 
     x: [batch, blocks, K, cells]. active: how much of each block sounds, 0 to 1, [batch, blocks, K]. log_prior: log π,
     [batch, K]. owner: the exemplar that each component is a variant of, [batch, K]. grid: (blocks in time, in bands).
+    sum_x, sum_xx: Σ x and Σ x² of each block, [batch, blocks, K]: they serve every step.
     """
 
     x: torch.Tensor
@@ -51,21 +54,32 @@ class Components:
     owner: torch.Tensor
     grid: tuple[int, int]
 
-    @property
-    def sums(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Σ x and Σ x² of each block, [batch, blocks, K]."""
-        return self.x.sum(-1), self.x.square().sum(-1)
+    sum_x: torch.Tensor
+    sum_xx: torch.Tensor
+
+    @staticmethod
+    def of(
+        x: torch.Tensor, active: torch.Tensor, log_prior: torch.Tensor, owner: torch.Tensor, grid: tuple[int, int]
+    ) -> Components:
+        """With the sums of x."""
+        return Components(x, active, log_prior, owner, grid, x.sum(-1), torch.linalg.vecdot(x, x))
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """weights: of each component at each block, [batch, blocks, K], summing to 1 over K. gain: E[g | z, k], the same
-    shape. log_evidence: log p(z) up to a constant that is the same for all mixtures, [batch], where weights are global.
+    """log_weights: of each component at each block, [batch, blocks, K], normalised over K. gain: E[g | z, k], the same
+    shape. block_evidence: log Σ_k of the joint density at each block, [batch, blocks], without what all mixtures share.
+    log_evidence: log p(z) up to a constant, [batch], where weights are global.
     """
 
-    weights: torch.Tensor
+    log_weights: torch.Tensor
     gain: torch.Tensor
+    block_evidence: torch.Tensor
     log_evidence: torch.Tensor
+
+    @property
+    def weights(self) -> torch.Tensor:
+        return self.log_weights.exp()
 
 
 def to_blocks(x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -94,18 +108,17 @@ def posterior(
     n_cells = z.shape[-1]
     v = (alpha * kernel.residual).square() + sigma.square()
     spread = (alpha * kernel.gain).square()
-    sum_x, sum_xx = components.sums
-    cross = torch.einsum("bnkc,bnc->bnk", components.x, z)
-    r_r = z.square().sum(-1, keepdim=True) - 2.0 * alpha * cross + alpha.square() * sum_xx
-    m_r = components.active * (z.sum(-1, keepdim=True) - alpha * sum_x)
+    r_r = z.square().sum(-1, keepdim=True) - 2.0 * alpha * _dot(components.x, z) + alpha.square() * components.sum_xx
+    m_r = components.active * (z.sum(-1, keepdim=True) - alpha * components.sum_x)
     m_m = n_cells * components.active.square()
     r_r, m_r, m_m = (gathered(s, components.grid, kernel) for s in (r_r, m_r, m_m))
     shared = v + spread * m_m
     log_likelihood = -0.5 * ((r_r - spread * m_r.square() / shared) / v + torch.log(shared / v))
     log_joint = components.log_prior[:, None, :] + log_likelihood
     gain = alpha * kernel.gain**2 * m_r / shared
-    evidence = torch.logsumexp(log_joint, -1).mean(-1) - 0.5 * kernel.temper * z[0].numel() * torch.log(v[:, 0, 0])
-    return Posterior(torch.softmax(log_joint, -1), gain, evidence)
+    block_evidence = torch.logsumexp(log_joint, -1)
+    evidence = block_evidence.mean(-1) - 0.5 * kernel.temper * z[0].numel() * torch.log(v[:, 0, 0])
+    return Posterior(log_joint - block_evidence[..., None], gain, block_evidence, evidence)
 
 
 def mean(
@@ -118,30 +131,57 @@ def mean(
 ) -> torch.Tensor:
     """E[x | z] = Σ w_k (x_k + g_k m_k) (1 − α κ) + κ z with κ = α σ_k² / v; [batch, blocks, cells]."""
     kappa = alpha * kernel.residual**2 / ((alpha * kernel.residual).square() + sigma.square())
-    mixed = torch.einsum("bnk,bnkc->bnc", found.weights, components.x)
-    lifted = mixed + (found.weights * found.gain * components.active).sum(-1, keepdim=True)
+    weights = found.weights
+    lifted = _mix(weights, components.x) + (weights * found.gain * components.active).sum(-1, keepdim=True)
     return (1.0 - alpha * kappa) * lifted + kappa * z
 
 
-def gathered(per_block: torch.Tensor, grid: tuple[int, int], kernel: Kernel) -> torch.Tensor:
-    """Tempered sums about every block, [batch, blocks, K] → the same.
+def without_residual(components: Components, found: Posterior) -> torch.Tensor:
+    """Σ w_k (x_k + g_k m_k) alone, [batch, blocks, cells]: what the exemplars say, without the chance η of each cell.
 
-    Scaled so that a uniform grid gives everywhere what the sum over all of it would: narrow or wide, evidence counts
-    the same.
+    Weights and gains pass smoothly from block to block, so that no seam can be heard.
     """
+    x = from_blocks(components.x.transpose(1, 2), components.grid)
+    size = x.shape[-2:]
+    weights = _spread(found.weights, components.grid, size)
+    lift = _spread((found.weights * found.gain * components.active).sum(-1, keepdim=True), components.grid, size)
+    return to_blocks((weights * x).sum(1) + lift[:, 0])[0]
+
+
+def _spread(per_block: torch.Tensor, grid: tuple[int, int], size: torch.Size) -> torch.Tensor:
+    """[batch, blocks, K] → [batch, K, *size], linear between the blocks' middles."""
+    square = per_block.transpose(1, 2).reshape(len(per_block), -1, *grid)
+    return torch.nn.functional.interpolate(square, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _dot(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """Σ_c x z: [batch or 1, blocks, K, cells], [batch, blocks, cells] → [batch, blocks, K]."""
+    if len(x) == 1 and len(z) > 1:
+        return (z.transpose(0, 1) @ x[0].transpose(1, 2)).transpose(0, 1)
+    return (x @ z[..., None])[..., 0]
+
+
+def _mix(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Σ_k w x: [batch, blocks, K], [batch or 1, blocks, K, cells] → [batch, blocks, cells]."""
+    if len(x) == 1 and len(weights) > 1:
+        return (weights.transpose(0, 1) @ x[0]).transpose(0, 1)
+    return (weights[..., None, :] @ x)[..., 0, :]
+
+
+def gathered(per_block: torch.Tensor, grid: tuple[int, int], kernel: Kernel) -> torch.Tensor:
+    """Tempered sums about every block, [batch, blocks, K] → the same; cells count the less the further off they are."""
     over_time = _neighbourhood(grid[0], kernel.frames / BLOCK_FRAMES, per_block)
     over_bands = _neighbourhood(grid[1], kernel.bands / BLOCK_BANDS, per_block)
     square = per_block.reshape(len(per_block), *grid, -1)
     square = torch.einsum("st,btfk->bsfk", over_time, square)
     square = torch.einsum("gf,bsfk->bsgk", over_bands, square)
-    return square.flatten(1, 2) * (kernel.temper * grid[0] * grid[1])
+    return kernel.temper * square.flatten(1, 2)
 
 
 def _neighbourhood(n: int, width: float, like: torch.Tensor) -> torch.Tensor:
-    """Gaussian averages over n places, [n, n], rows summing to 1."""
+    """A Gaussian window about each of n places, 1 at its middle, [n, n]."""
     places = torch.arange(n, dtype=like.dtype, device=like.device)
-    nearness = torch.exp(-0.5 * ((places[:, None] - places) / width).square())
-    return nearness / nearness.sum(1, keepdim=True)
+    return torch.exp(-0.5 * ((places[:, None] - places) / width).square())
 
 
 def shares(found: Posterior, components: Components, n_owners: int) -> torch.Tensor:
@@ -149,9 +189,9 @@ def shares(found: Posterior, components: Components, n_owners: int) -> torch.Ten
 
     Blocks count by how much sounds in them: who gives the silence gives nothing.
     """
-    sounding = found.weights * components.active.clamp_min(1e-6)
+    sounding = found.weights * components.active.clamp_min(_FAINT)
     of_components = sounding.sum(1) / sounding.sum((1, 2)).unsqueeze(-1)
-    index = components.owner
+    index = components.owner.expand(len(of_components), -1)
     return torch.zeros(len(index), n_owners, dtype=of_components.dtype, device=index.device).scatter_add_(
         1, index, of_components
     )
@@ -160,25 +200,33 @@ def shares(found: Posterior, components: Components, n_owners: int) -> torch.Ten
 def bounded(found: Posterior, components: Components, most: float, n_owners: int) -> Posterior:
     """The posterior with no exemplar's share above `most`, in [½, 1): its log prior is lowered until that holds.
 
-    At most one exemplar can be above ½; halving intervals finds how much to take off. Where a mixture has no second
-    exemplar, it stays as it is.
+    At most one exemplar can be above ½. Where P is its weight at a block and a, a′ are how much sounds there of it and
+    of the others, its share is Σ P a / Σ (P a + (1 − P) a′); lowering the log prior by λ makes P = logistic(λ + log P /
+    (1 − P)), and halving intervals finds λ. Where a mixture has no second exemplar, it stays as it is.
     """
     if not 0.5 <= most < 1.0:
         raise ValueError(f"most must lie in [0.5, 1), got {most}")
     top_share, top = shares(found, components, n_owners).max(1)
     if bool((top_share <= most).all()):
         return found
-    of_top = components.owner == top[:, None]
-    log_weights = torch.log(found.weights.clamp_min(1e-30))
-    low, high = torch.zeros_like(top_share), torch.full_like(top_share, 100.0)
-    high = torch.where((top_share > most) & ~of_top.all(1), high, low)
-
-    def lowered(by: torch.Tensor) -> Posterior:
-        weights = torch.softmax(log_weights - (by[:, None] * of_top)[:, None, :], -1)
-        return replace(found, weights=weights)
-
-    for _ in range(30):
+    of_top = (components.owner == top[:, None])[:, None, :].expand(found.log_weights.shape)
+    its, its_activity = _part(found, components, of_top)
+    rest, rest_activity = _part(found, components, ~of_top)
+    low = torch.where(top_share > most, -_FAR, 0.0).to(its.dtype)
+    high = torch.zeros_like(low)
+    for _ in range(50):
         middle = 0.5 * (low + high)
-        above = shares(lowered(middle), components, n_owners).gather(1, top[:, None])[:, 0] > most
-        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-    return lowered(high)
+        weight = torch.sigmoid(middle[:, None] + its - rest)
+        mine = (weight * its_activity).sum(1)
+        above = mine > most * (mine + ((1.0 - weight) * rest_activity).sum(1))
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    lowered = found.log_weights + torch.where(of_top, low[:, None, None], 0.0)
+    return replace(found, log_weights=lowered.log_softmax(-1))
+
+
+def _part(found: Posterior, components: Components, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the chosen components together at each block: log weight, and how much sounds; both [batch, blocks]."""
+    log_weights = torch.where(chosen, found.log_weights, -torch.inf)
+    total = torch.logsumexp(log_weights, -1)
+    within = torch.exp(log_weights - total.clamp_min(-1e30)[..., None])
+    return total, (within * components.active.clamp_min(_FAINT)).sum(-1)
