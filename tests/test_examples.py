@@ -61,9 +61,12 @@ def test_the_godot_example_has_every_kind_and_thirty_sounds(godot: tuple[Path, R
     root, report = godot
     check_all_made(root, report)
     kinds = {planned.job.kind for planned in report.planning.plan.sounds}
-    assert kinds == {"impact", "fm", "texture", "file"}
+    assert kinds == {"impact", "fm", "texture", "text", "file"}
     assert len(report.made) >= 30
-    assert any(planned.choice and not planned.choice.kind for planned in report.planning.plan.sounds), "no bare prompt"
+    bare = {planned.job.kind for planned in report.planning.plan.sounds if planned.choice and not planned.choice.kind}
+    assert {"text", "impact"} <= bare
+    sampled = [name for name, sound in report.planning.lock.sounds.items() if sound.credits]
+    assert {"ogre_growl", "jungle", "guard_dog"} <= set(sampled)
 
 
 def test_every_randomizer_refers_to_files_that_exist(godot: tuple[Path, Report]) -> None:

@@ -129,7 +129,8 @@ def test_a_loop_is_one_sound_wherever_it_is_cut() -> None:
     levels = (levels - levels.max()).clamp_min(mel.FLOOR_DB)
     back = made(levels, loop=True)
     step = (back - back.roll(1, -1)).abs()[0]
-    assert float(step[0]) <= float(step.max())
+    neighbours = torch.cat([step[1 : mel.HOP_SAMPLES], step[-mel.HOP_SAMPLES :]])
+    assert float(step[0]) <= float(neighbours.max())
     power = grid.band_power(grid.split_frames(back, True))
     error_db = (10.0 * torch.log10(power) - levels)[0]
     error_db = (error_db - error_db.median()).abs().mean(1)

@@ -20,7 +20,8 @@ from sfxgen.build import build
 from sfxgen.errors import EXIT_BAD_INPUT, EXIT_OK, BadInput, ManifestError
 from sfxgen.library.add import add_folder
 from sfxgen.lock import read_lock
-from sfxgen.plan import plan_project
+from sfxgen.manifest.choice import Choice, choose
+from sfxgen.plan import Planned, plan_project
 from sfxgen.priors import open_prior
 from sfxgen.report import built_sounds, credited
 
@@ -172,6 +173,48 @@ def test_a_checkout_without_the_library_trusts_the_lock(built: Path, tmp_path: P
     shutil.rmtree(root / "library")
     assert plan_project(root).plan.stale == ()
     assert sfxgen(root, "build", "--check").returncode == EXIT_OK
+
+
+# Bare prompts
+
+
+def bare(prompt: str, tmp_path: Path, settings: str = "") -> Planned:
+    """The only sound of a project, whose prompt alone says what it is."""
+    (tmp_path / "sounds").mkdir(exist_ok=True)
+    (tmp_path / "sounds" / "a.yaml").write_text(f"version: 1\nsounds:\n  a: {prompt}\n")
+    (tmp_path / "sfxgen.yaml").write_text(f"engine: plain\n{settings}")
+    (planned,) = plan_project(tmp_path).plan.sounds
+    return planned
+
+
+def test_a_bare_prompt_that_no_preset_fits_is_sampled(tmp_path: Path) -> None:
+    planned = bare("dog barking", tmp_path)
+    assert planned.job.kind == "text"
+    assert planned.choice is not None
+    assert planned.choice.why.startswith("sampled: the nearest preset, '")
+    assert bare("retro laser", tmp_path).job.kind == "fm"
+
+
+def test_a_prompt_of_unknown_words_gets_a_stand_in(tmp_path: Path) -> None:
+    planned = bare("xyzzy qwrtp", tmp_path)
+    assert (planned.job.kind, planned.choice is not None and planned.choice.is_stand_in) == ("fm", True)
+
+
+def test_with_a_pretrained_prior_every_bare_prompt_is_sampled(tmp_path: Path) -> None:
+    planned = bare("retro laser", tmp_path, "prior: some/model\n")
+    assert planned.job.kind == "text"
+    assert planned.choice is not None
+    assert planned.choice.why == "sampled from some/model"
+    assert planned.job.prior == ("some/model",)
+
+
+def test_a_choice_is_kept_whichever_way_it_went(built: Path, tmp_path: Path) -> None:
+    sampled = Choice("a bell rings", "", "", "sampled: it was so once")
+    assert choose("a bell rings", "", sampled) is sampled
+    assert choose("a bell rings", "", Choice("a bell rings", "", "", "sampled from some/model")).preset
+    assert (
+        choose("a bell rings", "", Choice("a bell rings", "", "laser_retro", "it was so once")).preset == "laser_retro"
+    )
 
 
 # What can be wrong

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.takes import intensity_gain, place_intensity
 from sfxgen.manifest.text import Text
 from sfxgen.priors import open_prior
+from sfxgen.priors.contract import Prior
 
 LONGER = 1.5  # a sound asked to last so much longer than its kind does goes on evenly
 LOOP_MARGIN = 1.25  # what a loop is searched in
@@ -27,6 +29,11 @@ def render(spec: Text, draws: Sequence[Draw], request: Request) -> list[Audio]:
     Raises BadInput for a sound longer than the prior's window, SfxgenError where the prior cannot be had.
     """
     prior = open_prior(request.prior, request.root, request.device)
+    with _threads(1 if prior.small else torch.get_num_threads()):
+        return _render(spec, draws, request, prior)
+
+
+def _render(spec: Text, draws: Sequence[Draw], request: Request, prior: Prior) -> list[Audio]:
     natural_s = prior.natural_s(request.prompt)
     seconds = request.duration_s or natural_s
     ongoing = request.loop or seconds >= LONGER * natural_s
@@ -43,6 +50,17 @@ def render(spec: Text, draws: Sequence[Draw], request: Request) -> list[Audio]:
     return [
         Audio.of(_gain(draw) * block[:, :n_frames], prior.rate_hz) for block, draw in zip(blocks, draws, strict=True)
     ]
+
+
+@contextlib.contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """One for a small prior: sounds are made side by side, and come out the same however many cores there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _gain(draw: Draw) -> np.float32:

@@ -7,17 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sfxgen.manifest.presets import SYNTH_KINDS, Candidate, Preset, presets, search
+from sfxgen.words import knows
 
 FALLBACK = "ui_click"  # where no preset fits the prompt: short, neutral, plainly a placeholder
 _NO_PRESET = "no preset"  # how the reason of every stand-in begins, in the locks of older versions too
+_FROM_SAMPLER = "sampled from"
 _UNFIT = f"{_NO_PRESET} comes near to the prompt"
+# A bare prompt whose nearest preset fits less is sampled from the prior instead. Of the prompts that no preset fits it
+# takes 22 of 24 held out (19 of 20 of the calibration's); of those that the right preset was found for, 6 %.
+SAMPLED_BELOW = 0.2
 
 
 @dataclass(frozen=True)
 class Choice:
     """A start that a prompt chose. Kept in the lock: a newer table of presets does not change a made sound.
 
-    prompt and kind ("" for a bare prompt) are what the choice was made for; preset is the outcome, why the reason.
+    prompt and kind ("" for a bare prompt) are what the choice was made for; preset is the outcome ("": none, the prompt
+    is sampled from the prior), why the reason.
     """
 
     prompt: str
@@ -34,15 +40,28 @@ class Choice:
         return asdict(self)
 
 
-def choose(prompt: str, kind: str, pinned: Choice | None) -> Choice:
-    """The pinned choice while it fits the prompt and kind and its preset still exists, else the nearest preset."""
-    if pinned and (pinned.prompt, pinned.kind) == (prompt, kind) and pinned.preset in presets():
+def choose(prompt: str, kind: str, pinned: Choice | None, sampler: str = "") -> Choice:
+    """The pinned choice while it fits the prompt and kind and its preset still exists, else the nearest preset.
+
+    A bare prompt that no preset fits well is sampled from the prior, and so is every one where the project has set a
+    pretrained prior: sampler is its name then.
+    """
+    if sampler and not kind:
+        return Choice(prompt, kind, "", f"{_FROM_SAMPLER} {sampler}")
+    if pinned and (pinned.prompt, pinned.kind) == (prompt, kind) and _still_holds(pinned):
         return pinned
     best = search(prompt, kind or None)[0]
+    if not kind and best.score < SAMPLED_BELOW and knows(prompt):
+        nearest = f"the nearest preset, '{best.preset.name}', fits by {best.score:.0%} only"
+        return Choice(prompt, kind, "", f"sampled: {nearest}")
     if best.score == 0:
         preset = FALLBACK if not kind else best.preset.name
         return Choice(prompt, kind, preset, f"{_UNFIT}; '{preset}' stands in")
     return Choice(prompt, kind, best.preset.name, _reason(best))
+
+
+def _still_holds(pinned: Choice) -> bool:
+    return pinned.preset in presets() or (not pinned.preset and not pinned.why.startswith(_FROM_SAMPLER))
 
 
 def _reason(best: Candidate) -> str:

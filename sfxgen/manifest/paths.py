@@ -23,3 +23,8 @@ def inside(folder: str, path: str) -> str | None:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts)
+
+
+def is_path(prior: str) -> bool:
+    """`./library`, `../priors/x` and `/srv/priors/x` are paths; `stabilityai/stable-audio-open-1.0` is a hub id."""
+    return prior.startswith((".", "/", "~")) or "\\" in prior

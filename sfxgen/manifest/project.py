@@ -12,7 +12,7 @@ from sfxgen.manifest.choice import Choice
 from sfxgen.manifest.config import Config
 from sfxgen.manifest.document import Document
 from sfxgen.manifest.faults import show, validated
-from sfxgen.manifest.paths import inside
+from sfxgen.manifest.paths import inside, is_path
 from sfxgen.manifest.reader import Entry, Reader
 
 CONFIG_FILE = "sfxgen.yaml"
@@ -80,13 +80,21 @@ def load_config(root: Path) -> Config:
 def _read(
     root: Path, config: Config, documents: Sequence[Document], pinned: Mapping[str, Choice], faults: list[Fault]
 ) -> Project:
-    reader = Reader(pinned, config.master)
+    reader = Reader(pinned, config.master, _sampler(root, config))
     for document in documents:
         reader.read(document)
     if faults or reader.faults:
         raise ManifestError([*faults, *reader.faults])
     names = tuple(document.name for document in documents)
     return Project(root, config, tuple(reader.entries.values()), names, tuple(reader.warnings))
+
+
+def _sampler(root: Path, config: Config) -> str:
+    """The pretrained prior that the project has set; "" where it samples from sound libraries."""
+    for name in config.prior:
+        if name != "library" and (not is_path(name) or (root / name / "model_index.json").is_file()):
+            return name
+    return ""
 
 
 def manifest_paths(root: Path, config: Config) -> list[Path]:

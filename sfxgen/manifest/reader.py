@@ -39,10 +39,14 @@ class Entry:
 
 
 class Reader:
-    """Reads manifest after manifest and remembers where each name was first defined."""
+    """Reads manifest after manifest and remembers where each name was first defined.
 
-    def __init__(self, pinned: Mapping[str, Choice], master: Master) -> None:
+    sampler: the pretrained prior that bare prompts are sampled from; "" where the project has none.
+    """
+
+    def __init__(self, pinned: Mapping[str, Choice], master: Master, sampler: str = "") -> None:
         self.pinned = pinned
+        self.sampler = sampler
         self.master = master
         self.faults: list[Fault] = []
         self.entries: dict[str, Entry] = {}
@@ -179,7 +183,9 @@ class Reader:
     def _chosen_preset(
         self, document: Document, name: str, kind: str, raw: dict[str, Any]
     ) -> tuple[dict[str, Any], Choice]:
-        choice = choose(raw["prompt"], kind, self.pinned.get(name))
+        choice = choose(raw["prompt"], kind, self.pinned.get(name), self.sampler)
+        if not choice.preset:
+            return {**raw, "text": {}}, choice
         preset = presets()[choice.preset]
         if choice.is_stand_in:
             place = f"{document.name}:{document.place(['sounds', name], at_key=True)[0]}"

@@ -30,6 +30,7 @@ def manifest_schema() -> dict[str, Any]:
     sound["properties"]["prompt"]["type"] = "string"
     sound["anyOf"] = [{"required": [key]} for key in ("prompt", *KINDS)]
     sound["dependencies"] = {kind: {"not": {"anyOf": _others(kind)}} for kind in KINDS}
+    sound["dependencies"]["text"]["required"] = ["prompt"]
     return {
         "$schema": _DRAFT,
         "title": "sfxgen manifest",

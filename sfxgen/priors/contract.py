@@ -35,11 +35,13 @@ class Prior(ABC):
     name: as sfxgen.yaml would name it. digest: of its weights and settings; part of the key of what it makes.
     rate_hz, channels: of its audio. window_s: the longest sound that it can take at once.
     device, dtype: where z lives and in which precision.
+    small: it takes so little that one thread does; many sounds are better made side by side.
     notes: what a person should know who uses this model, each a sentence.
     usual_guidance, usual_steps: for sampling, where nobody says otherwise.
     """
 
     notes: tuple[str, ...] = ()
+    small: bool = False
     usual_guidance: float = 1.0
     usual_steps: int = 50
     name: str

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sfxgen.errors import BadInput, ProgramMissing, SfxgenError
+from sfxgen.manifest.paths import is_path
 from sfxgen.priors.download import adapter_of, gb, local_folder, need_packages, parse, pull
 from sfxgen.priors.folder import INDEX_FILE, digest_of_folder, n_parameters, read_index, weight_files
 from sfxgen.priors.hub_errors import first_line
-from sfxgen.priors.names import folder_of, is_path
+from sfxgen.priors.names import folder_of
 
 if TYPE_CHECKING:
     import torch

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sfxgen import mel
 from sfxgen.credit import Credit
+from sfxgen.errors import BadInput
 from sfxgen.library.search import Captions, nearest
 from sfxgen.library.store import STEP_DB, Library
 from sfxgen.priors.contract import Condition, Prior
@@ -33,6 +34,7 @@ from sfxgen.priors.mixture import (
     without_residual,
 )
 from sfxgen.synths.resynthesis import resynthesise
+from sfxgen.words import knows
 
 CENTRE_DB, SCALE_DB = -45.0, 20.0  # z = (level − centre) / scale: about unit variance where there is sound
 KERNEL = Kernel(residual=0.35, gain=0.4, frames=16.0, bands=24.0, temper=0.013)  # tools/evaluate/kernel.py
@@ -52,6 +54,7 @@ class LibraryPrior(Prior):
     rate_hz, channels, window_s = mel.RATE_HZ, 1, 30.0
     schedule = cosine()
     usual_steps = 25
+    small = True
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:
@@ -67,6 +70,9 @@ class LibraryPrior(Prior):
 
     def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
+        unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
+        if unknown is not None:
+            raise BadInput(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
         preference = SHARPNESS * np.take_along_axis(similarity, chosen, 1) - self._dullness[chosen]

@@ -14,15 +14,11 @@ from pathlib import Path
 
 from sfxgen.errors import BadInput
 from sfxgen.library.places import INDEX_FILE, LEVELS_FILE, SHIPPED
+from sfxgen.manifest.paths import is_path
 from sfxgen.priors.folder import INDEX_FILE as MODEL_INDEX
 from sfxgen.priors.folder import digest_of_folder
 
 LIBRARY = "library"
-
-
-def is_path(name: str) -> bool:
-    """`./library`, `../priors/x` and `/srv/priors/x` are paths; `stabilityai/stable-audio-open-1.0` is not."""
-    return name.startswith((".", "/", "~")) or "\\" in name
 
 
 def folder_of(name: str, root: Path) -> Path:
