@@ -88,10 +88,10 @@ def participation(z: torch.Tensor, components: Components, sounding: torch.Tenso
         v.unfold(1, frames, frames // 2).unfold(2, bands, bands // 2).reshape(-1, frames * bands) for v in (rest, heard)
     )
     patches = patches[weights.mean(1) > 0.5].double()
-    products = patches @ patches.T
     n = len(patches)
-    off_diagonal = (products.square().sum() - products.diag().square().sum()) / (n * (n - 1))
-    return float(products.diag().mean().square() / off_diagonal)
+    powers = patches.square().sum(1)
+    of_pairs = (patches.T @ patches).square().sum() - powers.square().sum()  # Σ (r_i · r_j)² over i ≠ j
+    return float(powers.mean().square() / (of_pairs / (n * (n - 1))))
 
 
 if __name__ == "__main__":

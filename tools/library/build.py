@@ -18,6 +18,7 @@ import one_thread  # noqa: F401
 from corpus import build_corpus
 from debian import CannotFetch
 from noises import noise_sounds
+from notices import write_notices
 from recordings import recordings
 from renders import impact_sounds, preset_sounds
 from speech import speech_sounds
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
         return 1
     library = _without_repeats(library_of(sounds))
     write_library(options.out, library)
+    write_notices(library, options.out)
     _report(library, options.out)
     return 0
 
