@@ -18,6 +18,7 @@ from sfxgen.credit import Credit
 from sfxgen.errors import BadInput
 from sfxgen.library.search import Captions, nearest
 from sfxgen.library.store import STEP_DB, Library
+from sfxgen.priors import encoder
 from sfxgen.priors.contract import Condition, Prior
 from sfxgen.priors.diffusion import cosine
 from sfxgen.priors.mixture import (
@@ -141,6 +142,13 @@ class LibraryPrior(Prior):
     def _credit(self, index: int, share: float) -> Credit:
         exemplar = self.library.exemplars[index]
         return Credit(exemplar.name, exemplar.source, exemplar.licence, exemplar.credit, share)
+
+    @torch.no_grad()
+    def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = ()) -> torch.Tensor:
+        """How well each sound fits each prompt, [batch, prompts], by a trained encoder: it recognises recordings of
+        packages that it never saw twice as often as the mixture's own log-mel distance (tools/evaluate/ranking.py)."""
+        del seeds  # nothing is drawn
+        return encoder.shipped().score(mel.log_mel(audio.mean(1)), prompts).double()
 
     def natural_s(self, prompt: str) -> float:
         """How long such sounds last: the median of the exemplars that the prompt chooses (s)."""
