@@ -185,16 +185,17 @@ def show_priors(as_json: bool) -> None:
     from sfxgen.priors.names import LIBRARY, shipped_summary
 
     ours = shipped_summary()
-    rows = [
-        (LIBRARY, ours.about, "44.1", "30", f"{ours.n_bytes / 1e6:.0f} MB", ours.licences, "yes: ships with sfxgen")
-    ]
+    size = f"{ours.n_bytes / 1e6:.0f} MB"
+    rows = [(LIBRARY, ours.about, "44.1", "30", size, ours.licences, "seconds", "yes: ships with sfxgen")]
     for standing in installed():
         known = standing.known
         window = f"{known.window_s:g}" if known.window_s else "?"
         size = f"{standing.n_bytes / 1e9:.1f} GB" if standing.n_bytes else "?"
+        speed = f"about {standing.seconds:.2g} s" if standing.seconds else "?"
         here = "no: " + standing.obstacle if standing.obstacle else f"yes: {standing.commit[:12]}"
-        rows.append((known.name, known.about, f"{known.rate_hz / 1000:g}", window, size, standing.licence, here))
-    columns = ("prior", "what it is", "rate kHz", "window s", "size", "licence", "usable here")
+        rate = f"{known.rate_hz / 1000:g}"
+        rows.append((known.name, known.about, rate, window, size, standing.licence, speed, here))
+    columns = ("prior", "what it is", "rate kHz", "window s", "size", "licence", "5 s of sound takes", "usable here")
     if as_json:
         for row in rows:
             print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))

@@ -120,12 +120,17 @@ def n_made(root: Path) -> int:
 def test_killed_at_fifty_random_moments(
     tmp_path: Path, mortal: MortalBuilds, undisturbed: dict[str, dict[str, bytes]]
 ) -> None:
-    """Moments of the clock, and in every other round of the work: however busy the machine, these fall amid a build."""
+    """Moments of the clock, and in every other round of the work: however busy the machine, these fall amid a build.
+
+    A moment that came when a build was through already counts for nothing, and another is drawn.
+    """
     timed = [mortal.build(new_project(tmp_path / f"timed{i}"), tmp_path / f"timed{i}_cache") for i in range(3)]
     whole_s, n_changes = min(end.seconds for end in timed), timed[0].n_changes
     rng = random.Random(1)
-    n_killed = n_amid = 0
-    for i in range(50):
+    n_killed = n_amid = i = 0
+    while n_killed < 50:
+        i += 1
+        assert i <= 200, f"only {n_killed} of {i} builds were still running when they were to be killed"
         root, cache = new_project(tmp_path / f"game{i}"), tmp_path / f"cache{i}"
         if i % 2:
             n_killed += mortal.build(root, cache, kill_after_s=rng.uniform(0, whole_s)).killed
@@ -137,7 +142,6 @@ def test_killed_at_fifty_random_moments(
         check_same(contents(root), undisturbed["first"])
         assert not Disk(root).journal
         shutil.rmtree(root)
-    assert n_killed >= 40
     assert n_amid >= 15
 
 

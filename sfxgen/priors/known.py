@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -11,14 +13,20 @@ from sfxgen.errors import SfxgenError
 from sfxgen.priors.download import local_folder, need_packages
 from sfxgen.priors.folder import INDEX_FILE, n_parameters, read_index, weight_files
 
+if TYPE_CHECKING:
+    import torch
+
 UNKNOWN = "?"  # what we could not check without the hub
+_ESTIMATED_S = 5.0  # length of the sound that a speed estimate is for
+_PASSES = 100  # of the network for a sound: 50 steps, with guidance
+_MATRIX = 1024
 
 
 @dataclass(frozen=True)
 class Known:
     """A model as its pipeline in diffusers and its maker describe it; "?" where we have not seen it ourselves.
 
-    opens: whether sfxgen can open what its maker publishes.
+    opens: whether sfxgen can open what its maker publishes. positions_a_second: of sound that the network works on.
     """
 
     name: str
@@ -27,6 +35,7 @@ class Known:
     window_s: float | None = None
     parameters: str = UNKNOWN
     opens: bool = True
+    positions_a_second: float = 44_100 / 2048
 
 
 KNOWN = (
@@ -53,7 +62,7 @@ KNOWN = (
         parameters="433 M",
         opens=False,
     ),
-    Known("cvssp/audioldm2", "mono; log-mel latents with a vocoder", 16_000),
+    Known("cvssp/audioldm2", "mono; log-mel latents with a vocoder", 16_000, positions_a_second=100.0),
 )
 
 
@@ -63,6 +72,8 @@ class Standing:
 
     commit: of the copy here, "" where there is none. n_bytes: that copy's size. licence: as its card says, "?" before
     it is here. obstacle: why it cannot be used now, "" where it can.
+    seconds: what 5 s of sound should take here, a rough estimate: two operations a parameter and position, 100 passes,
+    at the speed of a matrix product on this device. 0 before it is here.
     """
 
     known: Known
@@ -71,6 +82,7 @@ class Standing:
     parameters: str
     licence: str
     obstacle: str
+    seconds: float = 0.0
 
 
 def installed(device: str = "auto", known: tuple[Known, ...] = KNOWN) -> list[Standing]:
@@ -91,9 +103,29 @@ def _standing(known: Known, device: str) -> Standing:
         return replace(absent, obstacle=f"not downloaded: `sfxgen priors pull {known.name}`")
     n_numbers = n_parameters(weight_files(folder, read_index(folder / INDEX_FILE, known.name), known.name), known.name)
     n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Standing(
-        known, folder.name, n_bytes, f"{n_numbers / 1e6:.0f} M", licence_of(folder), _obstacle(n_numbers, device)
-    )
+    obstacle = _obstacle(n_numbers, device)
+    seconds = 0.0 if obstacle else _estimated_s(n_numbers, known, device)
+    return Standing(known, folder.name, n_bytes, f"{n_numbers / 1e6:.0f} M", licence_of(folder), obstacle, seconds)
+
+
+def _estimated_s(n_numbers: int, known: Known, device: str) -> float:
+    from sfxgen.priors.hub import place_of
+
+    operations = 2.0 * n_numbers * known.positions_a_second * _ESTIMATED_S * _PASSES
+    return operations / _operations_a_second(*place_of(device))
+
+
+def _operations_a_second(place: torch.device, precision: torch.dtype) -> float:
+    """Of a matrix product, the best of five."""
+    import torch
+
+    a = torch.ones(_MATRIX, _MATRIX, device=place, dtype=precision)
+    best_s = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        (a @ a)[0, 0].item()  # waits for the device
+        best_s = min(best_s, time.perf_counter() - began)
+    return 2.0 * _MATRIX**3 / best_s
 
 
 def _obstacle(n_numbers: int, device: str) -> str:
