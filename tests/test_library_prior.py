@@ -16,7 +16,7 @@ from sfxgen.library.places import SHIPPED
 from sfxgen.library.store import FRAMES_A_SECOND, Exemplar, Library, read_library
 from sfxgen.priors import open_prior
 from sfxgen.priors.diffusion import ddim
-from sfxgen.priors.library import CENTRE_DB, MOST_SHARE, SCALE_DB, LibraryPrior
+from sfxgen.priors.library import CENTRE_DB, MOST_SHARE, SCALE_DB, VARIANTS, LibraryPrior
 from sfxgen.priors.mixture import from_blocks, to_blocks
 
 PROMPTS = ("train horn", "footsteps on gravel", "explosion", "glass breaks", "wind", "steel plate struck by a hammer")
@@ -60,7 +60,7 @@ def test_encoding_is_differentiable_and_gives_the_levels(small: LibraryPrior) ->
 
 def test_a_prompt_chooses_what_its_words_mean(shipped: LibraryPrior) -> None:
     for prompt, word in (("train horn", "horn"), ("footsteps on gravel", "gravel"), ("explosion", "explo")):
-        owner = shipped.condition([prompt], 0.5).encoded["owner"][0].unique().tolist()
+        owner = shipped.condition([prompt], 0.5).encoded["owner"][0].tolist()[:: len(VARIANTS)]
         captions = [" ".join(shipped.library.exemplars[i].captions) for i in owner]
         assert sum(word in caption for caption in captions) >= len(captions) / 3, (prompt, captions)
 

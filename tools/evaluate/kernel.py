@@ -34,9 +34,8 @@ def main() -> None:
     for residual in RESIDUALS:
         row = [log_likelihood(z, components, sounding, residual, gain) for gain in GAINS]
         print(f"{residual:6.2f}" + "".join(f"{value:8.3f}" for value in row))
-    n_cells = 2.0 * math.pi * KERNEL.frames * KERNEL.bands
-    print(f"\nneighbourhood of {KERNEL.frames:g} frames x {KERNEL.bands:g} bands (σ): {n_cells:.0f} cells")
-    for frames, bands in ((8, 8), (16, 32), (32, 64)):
+    print()
+    for frames, bands in ((8, 8), (16, 32), (32, 64), (32, 128), (64, 128)):
         ratio = participation(z, components, sounding, frames, bands)
         print(f"{frames:3d} x {bands:3d} cells hold {ratio:5.1f} numbers: each counts for {ratio / frames / bands:.4f}")
     print(f"\nin use: {KERNEL}")

@@ -73,7 +73,7 @@ class Task:
         return scores
 
 
-def read_task(settings: Settings) -> Task:
+def read_task(settings: Settings = SETTINGS) -> Task:
     rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
     library = read_library(SHIPPED)
     words = {entry["name"]: entry["caption"] for entry in json.loads((CORPUS / "index.json").read_text("utf-8"))}

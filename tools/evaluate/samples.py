@@ -21,7 +21,7 @@ import soundfile
 import torch
 from judge import embed, similarity
 from numpy.typing import NDArray
-from ranking import CORPUS, ROOT, SETTINGS, Task, line, read_task
+from ranking import CORPUS, ROOT, Task, line, read_task
 
 from sfxgen import mel
 from sfxgen.priors.library import CENTRE_DB, KERNEL, SCALE_DB, LibraryPrior
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    task = read_task(SETTINGS)
+    task = read_task()
     names = [task.library.exemplars[row].name for row in task.recordings]
     sources = np.array([task.library.exemplars[row].source for row in task.recordings])
     wavs = {entry["name"]: CORPUS / entry["wav"] for entry in json.loads((CORPUS / "index.json").read_text("utf-8"))}
@@ -72,9 +72,9 @@ def main(arguments: list[str]) -> int:
         print(line(f"sampled, {title}", judged, kinds))
         print(line("  … with what they were mixed from", scores(vectors, known, 0 * mixed > 0, task), kinds))
         print(line("  … held against other prompts", judged, (kinds + 7) % len(task.prompts)))
-        print(f"  … to the nearest exemplar: {distances(made, task)}")
+        print(f"  … to the nearest that it was mixed from: {distances(made, task)}")
         sheets[title] = made
-    print(f"real recordings to the nearest other: {distances(as_samples(task, names), task)}")
+    print(f"real recordings to the nearest other of their kind: {real_distances(task)}")
     if options.pictures:
         for title, made in sheets.items():
             picture(made, task, options.pictures / f"{title.replace(' ', '_')}.png")
@@ -128,36 +128,38 @@ def resynthesised(task: Task) -> list[Path]:
     return wavs
 
 
-def as_samples(task: Task, names: Sequence[str]) -> list[Sample]:
-    rows = zip(task.recordings.tolist(), task.kinds.tolist(), names, strict=True)
-    return [Sample(kind, Path(), task.library.levels_db(row), frozenset({name})) for row, kind, name in rows]
-
-
 def distances(made: Sequence[Sample], task: Task) -> str:
-    """RMS difference (dB) of each log-mel from the exemplar nearest to it; a recording is not compared with itself."""
-    found = np.sort([_nearest_db(sample, task) for sample in made])
-    return f"least {found[0]:.1f} dB, 5 % under {np.quantile(found, 0.05):.1f} dB, median {np.median(found):.1f} dB"
+    """RMS difference (dB) of each log-mel from what it was mixed from, the nearest exemplar of it."""
+    of_name = {exemplar.name: row for row, exemplar in enumerate(task.library.exemplars)}
+    found = [min(apart_db(s.levels_db, task.library.levels_db(of_name[n])) for n in s.mixed_from) for s in made]
+    return _spread(found)
 
 
-def _nearest_db(sample: Sample, task: Task) -> float:
-    """Over the cells where either sounds, the exemplar also shifted by up to two frames."""
-    library = task.library
-    itself = sample.mixed_from if sample.wav == Path() else frozenset()
+def real_distances(task: Task) -> str:
+    """The same of every recording from the nearest other of its kind."""
+    levels = [task.library.levels_db(row) for row in task.recordings.tolist()]
+    found = []
+    for number, kind in enumerate(task.kinds):
+        others = [i for i in np.flatnonzero(task.kinds == kind).tolist() if i != number]
+        found.append(min(apart_db(levels[number], levels[i]) for i in others))
+    return _spread(found)
+
+
+def apart_db(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    """RMS difference of two log-mels over the cells where either sounds, the best of shifts up to two frames."""
+    n = max(len(mine), len(theirs)) + 2
     best = np.inf
-    mine = np.maximum(sample.levels_db, SOUNDING_DB)
-    for row, exemplar in enumerate(library.exemplars):
-        if exemplar.name in itself or (sample.wav != Path() and exemplar.name not in sample.mixed_from):
-            continue  # what gave nothing is further away than what gave most
-        theirs = np.maximum(library.levels_db(row), SOUNDING_DB)
-        for shift in (-2, -1, 0, 1, 2):
-            a, b = (mine[shift:], theirs) if shift >= 0 else (mine, theirs[-shift:])
-            n = max(len(a), len(b))
-            a, b = (np.pad(v, ((0, n - len(v)), (0, 0)), constant_values=SOUNDING_DB) for v in (a, b))
-            sounding = (a > SOUNDING_DB) | (b > SOUNDING_DB)
-            best = min(best, float(np.sqrt(np.square(a - b)[sounding].mean())))
-        if best == 0.0:
-            break
+    for shift in (-2, -1, 0, 1, 2):
+        a, b = np.full((2, n, mine.shape[1]), SOUNDING_DB, np.float32)
+        a[max(shift, 0) :][: len(mine)] = np.maximum(mine, SOUNDING_DB)
+        b[max(-shift, 0) :][: len(theirs)] = np.maximum(theirs, SOUNDING_DB)
+        sounding = (a > SOUNDING_DB) | (b > SOUNDING_DB)
+        best = min(best, float(np.sqrt(np.square(a - b)[sounding].mean())))
     return best
+
+
+def _spread(found: Sequence[float]) -> str:
+    return f"least {min(found):.1f} dB, 5 % under {np.quantile(found, 0.05):.1f} dB, median {np.median(found):.1f} dB"
 
 
 def picture(made: Sequence[Sample], task: Task, path: Path, n_seeds: int = 4) -> None:
