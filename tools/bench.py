@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import re
@@ -24,6 +25,12 @@ from pathlib import Path
 N_SOUNDS = 1000
 N_MODES, MODAL_S, RATE_HZ = 100, 3.0, 48_000
 LOUDNESS_S = 60.0
+LIBRARY_WORK = {
+    "load": "reading it, with the vectors of its captions",
+    "conditional": "a step of 24 sounds",
+    "guided": "a step of 24 sounds, guided: the whole library as well",
+    "numpy": "whole-sound weights of the same exemplars in numpy",
+}
 SFXGEN = [sys.executable, "-m", "sfxgen"]
 
 
@@ -34,6 +41,7 @@ def main() -> int:
         "modal": modal,
         "loudness": loudness,
         "watch": save_to_sound,
+        "priors": library_prior,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"which to run, of {', '.join(benches)}; all when none is given")
@@ -228,6 +236,30 @@ def wait_for_change(
                 return
         time.sleep(0.002)
     raise TimeoutError(f"{path.name} did not change in {at_most_s:g} s, or the watcher ended")
+
+
+def library_prior(folder: Path, n_runs: int) -> None:
+    """The library prior: loading, a denoising step of 24 sounds of 1.5 s, and a prompt to a file."""
+    for what, title in (("load", "the shipped library"), ("step", "the shipped library"), ("large", "20,000 sounds")):
+        words = [sys.executable, str(Path(__file__).with_name("bench_priors.py")), what, str(n_runs)]
+        measured = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        peak_mb = measured.pop("peak_mb")
+        print(f"\nThe library prior, {title}; peak of memory {peak_mb:,.0f} MB")
+        for name, seconds in measured.items():
+            report(LIBRARY_WORK[name], seconds)
+    print("\nA prompt to files (sfxgen render), a fresh process and an empty cache each run")
+    runs = iter(range(1000))
+
+    def render(count: str) -> Callable[[], object]:
+        def run() -> None:
+            environment = {**os.environ, "SFXGEN_CACHE": str(folder / f"cache{next(runs)}")}
+            words = [*SFXGEN, "render", "train horn", "--kind", "text", "-n", count, "-o", "x.wav"]
+            subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True)
+
+        return run
+
+    report("one sound", timed(render("1"), n_runs))
+    report("four variations", timed(render("4"), n_runs))
 
 
 def command(folder: Path, *words: str) -> Callable[[], object]:
