@@ -25,7 +25,9 @@ from sfxgen.disk import Disk
 from sfxgen.errors import ManifestError, SfxgenError
 from sfxgen.events import Event, OnEvent, ignore
 from sfxgen.execute import Workers, usable_cores
+from sfxgen.library.places import INDEX_FILE
 from sfxgen.manifest.config import Config
+from sfxgen.manifest.paths import inside, is_path
 from sfxgen.manifest.project import CONFIG_FILE, load_config, manifest_paths
 
 QUIET_S = 0.02  # a save is over when nothing has happened for this long and nobody is still writing …
@@ -63,13 +65,18 @@ class InputReader:
         with contextlib.suppress(SfxgenError):
             self._config = load_config(self.root)
         manifests = [path.relative_to(self.root).as_posix() for path in manifest_paths(self.root, self._config)]
-        paths = (CONFIG_FILE, *manifests, *self.recordings)
+        paths = (CONFIG_FILE, *manifests, *self.recordings, *self._libraries())
         return Inputs({path: self._disk.digest(path) for path in paths}, self._folders())
+
+    def _libraries(self) -> tuple[str, ...]:
+        """The index of each sound library of the project's own; it changes whenever anything in the library does."""
+        folders = (inside("", name) for name in self._config.prior if is_path(name))
+        return tuple(f"{folder}/{INDEX_FILE}" for folder in folders if folder)
 
     def _folders(self) -> dict[Path, bool]:
         """Where the inputs are or may come to be: for a folder that is not there yet, the nearest that is."""
         folders = {self.root: False}
-        for recording in self.recordings:
+        for recording in (*self.recordings, *self._libraries()):
             folders[_nearest((self.root / recording).parent)] = False
         for pattern in self._config.manifests:
             fixed = self.root

@@ -195,3 +195,18 @@ def test_twenty_thousand_sounds_are_mixed() -> None:
     condition = prior.condition(PROMPTS, 0.2)
     z0 = prior.sample_z0(condition, generators(6), 3, guidance=1.5)
     assert z0.isfinite().all()
+
+
+def test_each_item_draws_its_own_exemplars(shipped: LibraryPrior) -> None:
+    """As often first as the prompt's π says; and the samples of different seeds are different sounds."""
+    condition = shipped.condition(["gunshot"] * 400, 0.1)
+    drawn = shipped.drawn(condition, generators(400)).encoded["log_prior"]
+    n_variants = len(VARIANTS)
+    of_exemplars = drawn.exp().reshape(400, -1, n_variants).sum(2)
+    often = torch.bincount(of_exemplars.argmax(1), minlength=of_exemplars.shape[1]) / 400
+    expected = condition.encoded["log_prior"][0].exp().reshape(-1, n_variants).sum(1)
+    assert (often - expected).abs().max() < 0.1
+    condition = shipped.drawn(shipped.condition(["gunshot"] * 4, 0.5), generators(4))
+    z0 = shipped.sample_z0(condition, generators(4), 8)
+    apart_db = [SCALE_DB * (z0[i] - z0[j]).square().mean().sqrt() for i in range(4) for j in range(i)]
+    assert min(apart_db) > 1.0

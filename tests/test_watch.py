@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from small_library import write_recordings
 
 from sfxgen import build as build_module
 from sfxgen.events import Event, ignore
+from sfxgen.library.add import add_folder
 from sfxgen.manifest.project import LOCK_FILE
 from sfxgen.plan import plan_project
 from sfxgen.watch import watch
@@ -310,6 +312,18 @@ def test_a_changed_recording_rebuilds_its_sound_alone(root: Path) -> None:
         assert texts(watched.until("ready"), "removed") == ["out/door.wav"]
         write_recording(root / "recordings" / "door.wav", 500)  # nobody reads it now
         assert kinds(watched.rest()) == []
+
+
+def test_a_library_that_grows_makes_what_is_sampled_from_it_anew(root: Path) -> None:
+    add_folder(write_recordings(root / "raw"), root / "library")
+    (root / "sfxgen.yaml").write_text("engine: plain\nout: out\nprior: ./library\n")
+    (root / "sounds" / "c.yaml").write_text("version: 1\nsounds:\n  ring: {text: {steps: 2}, prompt: bell ring}\n")
+    with Watched(root) as watched:
+        write_recording(root / "more" / "gong.wav", 120)
+        add_folder(root / "more", root / "library")
+        heard = watched.until("ready")
+        assert texts(heard, "changed") == ["library/library.json"]
+        assert made(heard) == ["ring"]
 
 
 def test_a_missing_recording_is_awaited(root: Path) -> None:

@@ -42,6 +42,7 @@ def _render(spec: Text, draws: Sequence[Draw], request: Request, prior: Prior) -
         raise BadInput(f"{seconds:g} s is longer than the prior {prior.name} can make at once ({prior.window_s:g} s)")
     condition = prior.condition([request.prompt] * len(draws), seconds, ongoing=ongoing)
     generators = [torch.Generator().manual_seed(draw.seed) for draw in draws]
+    condition = prior.drawn(condition, generators)
     z0 = prior.sample_z0(condition, generators, spec.steps, spec.guidance)
     request.credit(averaged(prior.credits(z0, condition)))
     with torch.inference_mode():

@@ -64,6 +64,11 @@ class Prior(ABC):
     def unconditional(self, condition: Condition) -> Condition:
         """The same batch with nothing said about how it sounds; the length is kept."""
 
+    def drawn(self, condition: Condition, generators: Sequence[torch.Generator]) -> Condition:
+        """What of the prompt's meaning each item takes, for priors where that is a choice of its own."""
+        del generators
+        return condition
+
     @abstractmethod
     def z_shape(self, seconds: float) -> tuple[int, ...]:
         """The shape of one item's z for a sound that lasts so long."""
@@ -160,6 +165,7 @@ class Prior(ABC):
         guidance: float | None = None,
     ) -> torch.Tensor:
         """New sounds [batch, channels, frames]."""
+        condition = self.drawn(condition, generators)
         return self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
 
     @torch.no_grad()

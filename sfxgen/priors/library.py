@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ FULL_BAND_HZ = 16_000.0
 LEAST_SHARE = 0.005  # that is worth a credit
 MOST_SHARE = 0.5  # of one recording in any sound
 VARIANTS = ((0, 0), (-2, 0), (2, 0), (0, -1), (0, 1))  # (frames later, bands up) of every exemplar
+DRAW_TEMPERATURE = 0.5  # how clearly one draw stands out before the others; evidence does the rest
 N_RETRIEVED = 32  # for each item, of the whole library: the unconditional model mixes what any item retrieved
 SOUNDING_DB = 12.0  # above the floor
 
@@ -86,6 +88,19 @@ class LibraryPrior(Prior):
         owner = torch.from_numpy(chosen).repeat_interleave(n_variants, 1)
         components = vars(Components.of(x, active, log_prior, owner, (0, 0)))
         return Condition(tuple(prompts), seconds, {key: components[key] for key in components if key != "grid"})
+
+    def drawn(self, condition: Condition, generators: Sequence[torch.Generator]) -> Condition:
+        """Each item's own draw among the exemplars and their variants: Gumbel noise on log π, so that each is first as
+        often as π says (Gumbel 1954). Tempered evidence hardly feels white noise, so z alone would choose always alike.
+        """
+        log_prior = condition.encoded["log_prior"]
+        n_exemplars = log_prior.shape[1] // len(VARIANTS)
+        draws = [torch.rand(n_exemplars + log_prior.shape[1], generator=g).clamp(1e-6, 1 - 1e-6) for g in generators]
+        gumbel = -torch.log(-torch.log(torch.stack(draws)))
+        of_exemplar, of_variant = gumbel[:, :n_exemplars], gumbel[:, n_exemplars:]
+        perturbed = log_prior + of_exemplar.repeat_interleave(len(VARIANTS), 1) + of_variant
+        chosen = (perturbed / DRAW_TEMPERATURE).log_softmax(1)
+        return replace(condition, encoded={**condition.encoded, "log_prior": chosen})
 
     def unconditional(self, condition: Condition) -> Condition:
         return Condition(("",) * len(condition), condition.seconds, {})

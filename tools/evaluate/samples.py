@@ -102,6 +102,7 @@ def sampled(task: Task, kernel: Kernel, n_seeds: int, title: str) -> list[Sample
     for kind, prompt in enumerate(task.prompts):
         generators = [torch.Generator().manual_seed(1000 * kind + seed) for seed in range(n_seeds)]
         condition = prior.condition([prompt] * n_seeds, prior.natural_s(prompt))
+        condition = prior.drawn(condition, generators)
         z0 = prior.sample_z0(condition, generators)
         blocks = prior.decode(z0, generators)
         for seed, (block, credits) in enumerate(zip(blocks, prior.credits(z0, condition), strict=True)):
