@@ -214,11 +214,9 @@ class LibraryPrior(Prior):
         """[exemplars, blocks] for sounds of this length."""
         frames = self.z_shape(seconds)[0]
         if frames not in self._means:
-            everyone = np.arange(len(self.library.exemplars))
-            parts = [
-                _from_codes(self._codes(part, frames)) for part in np.array_split(everyone, len(everyone) // 256 + 1)
-            ]
-            self._means[frames] = torch.cat([to_blocks(part)[0].mean(-1) for part in parts])
+            parts = np.array_split(np.arange(len(self.library.exemplars)), len(self.library.exemplars) // 256 + 1)
+            means = [to_blocks(_from_codes(self._codes(part, frames)))[0].mean(-1) for part in parts]
+            self._means[frames] = torch.cat(means)
         return self._means[frames]
 
     def lay_out(
