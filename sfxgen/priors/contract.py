@@ -148,9 +148,14 @@ class Prior(ABC):
         steps: int | None = None,
         guidance: float | None = None,
     ) -> torch.Tensor:
-        """New z0 from pure noise by DDIM over evenly spaced times from 1; the prior's usual steps and guidance."""
-        steps = steps or self.usual_steps
+        """New z0 from pure noise, in the prior's usual number of steps and at its usual guidance if none is given."""
         guidance = self.usual_guidance if guidance is None else guidance
+        return self.solve(condition, generators, steps or self.usual_steps, guidance)
+
+    def solve(
+        self, condition: Condition, generators: Sequence[torch.Generator], steps: int, guidance: float
+    ) -> torch.Tensor:
+        """How this prior goes from noise to z0: by DDIM over evenly spaced times from 1."""
         like = torch.empty((), device=self.device, dtype=self.dtype)
         z = draw_noise(self.z_shape(condition.seconds), generators, like)
         times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)[:-1]
@@ -164,9 +169,10 @@ class Prior(ABC):
         steps: int | None = None,
         guidance: float | None = None,
     ) -> torch.Tensor:
-        """New sounds [batch, channels, frames]."""
+        """New sounds [batch, channels, frames] of the length that was asked for."""
         condition = self.drawn(condition, generators)
-        return self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
+        audio = self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
+        return audio[..., : round(condition.seconds * self.rate_hz)]
 
     @torch.no_grad()
     def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = (0, 1, 2, 3)) -> torch.Tensor:

@@ -133,16 +133,11 @@ class LibraryPrior(Prior):
         components, found = self._posterior(blocks, alpha, sigma, grid, condition)
         return from_blocks(mean(blocks, alpha, sigma, components, self.kernel, found), grid)
 
-    @torch.no_grad()
-    def sample_z0(
-        self,
-        condition: Condition,
-        generators: Sequence[torch.Generator],
-        steps: int | None = None,
-        guidance: float | None = None,
+    def solve(
+        self, condition: Condition, generators: Sequence[torch.Generator], steps: int, guidance: float
     ) -> torch.Tensor:
         """As in the contract, without the chance residual of each cell: what makes noise of it draws that anew."""
-        z0 = super().sample_z0(condition, generators, steps, guidance)
+        z0 = super().solve(condition, generators, steps, guidance)
         components, found = self._at_the_end(z0, condition)
         return from_blocks(without_residual(components, found), components.grid)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,18 +43,6 @@ class PipelinePrior(Prior):
         alpha, sigma = self.schedule.at(t, z)
         output = self.network(z.to(self.weights_dtype), t, condition).to(z)
         return to_x0(output, z, alpha, sigma, self.prediction)
-
-    @torch.no_grad()
-    def sample(
-        self,
-        condition: Condition,
-        generators: Sequence[torch.Generator],
-        steps: int | None = None,
-        guidance: float | None = None,
-    ) -> torch.Tensor:
-        """New sounds, cut to the length that was asked for: a decoder makes whole latent frames."""
-        n_samples = round(condition.seconds * self.rate_hz)
-        return super().sample(condition, generators, steps, guidance)[..., :n_samples]
 
     def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """As the contract has them, of whole latent frames: so a sound and its decoded estimate have the same shape."""

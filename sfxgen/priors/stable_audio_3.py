@@ -90,20 +90,14 @@ class StableAudio3(PipelinePrior):
     def denoise(self, z: torch.Tensor, t: torch.Tensor, condition: Condition, guidance: float = 1.0) -> torch.Tensor:
         return super().denoise(z, t, condition, 1.0 if self.distilled else guidance)
 
-    @torch.no_grad()
-    def sample_z0(
-        self,
-        condition: Condition,
-        generators: Sequence[torch.Generator],
-        steps: int | None = None,
-        guidance: float | None = None,
+    def solve(
+        self, condition: Condition, generators: Sequence[torch.Generator], steps: int, guidance: float
     ) -> torch.Tensor:
         """As the contract has it, over the pipeline's own times; a distilled model draws new noise at each."""
         like = torch.empty((), device=self.device, dtype=self.dtype)
         shape = self.z_shape(condition.seconds)
         z = draw_noise(shape, generators, like)
-        denoise = self.denoiser(condition, self.usual_guidance if guidance is None else guidance)
-        times = sampling_times(steps or self.usual_steps)
+        denoise, times = self.denoiser(condition, guidance), sampling_times(steps)
         if not self.distilled:
             return ddim(denoise, z, times, self.schedule)
         grid = times[:, None].expand(-1, len(z))
