@@ -13,6 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
     from sfxgen.priors.library import LibraryPrior
 
 BATCH, SECONDS, N_LARGE = 24, 1.5, 20_000
@@ -20,25 +24,31 @@ PROMPTS = ("footsteps", "explosion", "train horn", "glass breaks", "wind", "mons
 
 
 def main(what: str, n_runs: int) -> None:
-    measured = load(n_runs) if what == "load" else step(_large() if what == "large" else _shipped(), n_runs)
+    if what == "load":
+        measured, in_numpy = load(), None
+    else:
+        measured, in_numpy = step(_large() if what == "large" else _shipped(), n_runs)
     scale = 1.0 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
-    print(json.dumps({**measured, "peak_mb": peak_mb}))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6  # before numpy takes its own
+    of_numpy = {name: _timed(work, n_runs) for name, work in (in_numpy or {}).items()}
+    print(json.dumps({**measured, **of_numpy, "peak_mb": peak_mb}))
 
 
-def load(n_runs: int) -> dict[str, list[float]]:
-    """Reading the shipped library and the vectors of its captions; imports are not counted."""
+def load() -> dict[str, list[float]]:
+    """Reading the shipped library and the vectors of its captions, once in this process; imports are not counted."""
     import torch  # noqa: F401
 
     from sfxgen.library.places import SHIPPED
     from sfxgen.library.store import read_library
     from sfxgen.priors.library import LibraryPrior
 
-    return {"load": _timed(lambda: LibraryPrior(read_library(SHIPPED)), n_runs, warm=False)}
+    began = time.perf_counter()
+    LibraryPrior(read_library(SHIPPED))
+    return {"load": [time.perf_counter() - began]}
 
 
-def step(prior: LibraryPrior, n_runs: int) -> dict[str, list[float]]:
-    """One denoising step of a batch, as the condition has it and guided, and the same mixture in plain numpy."""
+def step(prior: LibraryPrior, n_runs: int) -> tuple[dict[str, list[float]], dict[str, Callable[[], object]]]:
+    """One denoising step of a batch, as the condition has it and guided; and the like in plain numpy, still to do."""
     import numpy as np
     import torch
 
@@ -48,16 +58,43 @@ def step(prior: LibraryPrior, n_runs: int) -> dict[str, list[float]]:
     x = condition.encoded["x"].numpy()
     flat = z.reshape(BATCH, x.shape[1], -1).numpy()
 
-    def in_numpy() -> None:  # whole-sound weights without gains: less work than ours
+    def conditional() -> None:  # whole-sound weights without gains: less work than ours
         distance = np.stack([np.square(flat[b][:, None] - x[b]).sum((0, 2)) for b in range(BATCH)])
         weights = np.exp(-0.005 * (distance - distance.min(1, keepdims=True)))
         np.stack([np.tensordot(x[b], weights[b], (1, 0)) for b in range(BATCH)])
 
-    return {
+    measured = {
         "conditional": _timed(lambda: prior.denoise(z, t, condition), n_runs),
         "guided": _timed(lambda: prior.denoise(z, t, condition, 2.0), n_runs),
-        "numpy": _timed(in_numpy, n_runs),
     }
+    return measured, {"numpy": conditional, "numpy_whole": lambda: _whole_library(prior, z)}
+
+
+def _whole_library(prior: LibraryPrior, z: torch.Tensor) -> NDArray[np.float32]:
+    """The unconditional mixture over every sound, none left out: distances in one pass, means in another, a part of
+    the library at a time."""
+    import numpy as np
+
+    from sfxgen.library.store import STEP_DB
+    from sfxgen.priors.library import CENTRE_DB, SCALE_DB
+
+    parts = np.array_split(np.arange(len(prior.library.exemplars)), len(prior.library.exemplars) // 500 + 1)
+    flat = z.flatten(1).numpy()
+
+    def laid_out(part: NDArray[np.int64]) -> NDArray[np.float32]:
+        levels = prior._codes(part, z.shape[1]).reshape(len(part), -1)
+        return (np.float32(STEP_DB) * (levels.astype(np.float32) - 255.0) - np.float32(CENTRE_DB)) / np.float32(
+            SCALE_DB
+        )
+
+    xs = (laid_out(part) for part in parts)
+    distance = np.concatenate([np.square(x).sum(1) - 2.0 * flat @ x.T for x in xs], 1)
+    weights = np.exp(-0.005 * (distance - distance.min(1, keepdims=True)))
+    weights /= weights.sum(1, keepdims=True)
+    total = np.zeros_like(flat)
+    for part in parts:
+        total += weights[:, part] @ laid_out(part)
+    return total
 
 
 def _shipped() -> LibraryPrior:
@@ -83,9 +120,8 @@ def _large() -> LibraryPrior:
     return LibraryPrior(Library(tuple(exemplars), codes))
 
 
-def _timed(work: Callable[[], object], n_runs: int, warm: bool = True) -> list[float]:
-    if warm:
-        work()
+def _timed(work: Callable[[], object], n_runs: int) -> list[float]:
+    work()
     seconds = []
     for _ in range(n_runs):
         began = time.perf_counter()

@@ -23,6 +23,7 @@ from sfxgen.priors import encoder
 from sfxgen.priors.contract import Condition, Prior
 from sfxgen.priors.diffusion import cosine
 from sfxgen.priors.mixture import (
+    BLOCK_BANDS,
     BLOCK_FRAMES,
     Components,
     Kernel,
@@ -49,7 +50,8 @@ LEAST_SHARE = 0.005  # that is worth a credit
 MOST_SHARE = 0.5  # of one recording in any sound
 VARIANTS = ((0, 0), (-2, 0), (2, 0), (0, -1), (0, 1))  # (frames later, bands up) of every exemplar
 DRAW_TEMPERATURE = 0.5  # how clearly one draw stands out before the others; evidence does the rest
-N_RETRIEVED = 32  # for each item, of the whole library: the unconditional model mixes what any item retrieved
+N_RETRIEVED = 32  # for each item, of the whole library
+N_SPREAD = 256  # evenly over the library's order, package by package: the unconditional model's stand-ins for the rest
 SOUNDING_DB = 12.0  # above the floor
 
 
@@ -192,26 +194,35 @@ class LibraryPrior(Prior):
     def _retrieved(
         self, blocks: torch.Tensor, alpha: torch.Tensor, grid: tuple[int, int], seconds: float
     ) -> Components:
-        """The exemplars of the whole library that are nearest to each z, all equally likely: the rest weighs nothing.
+        """The whole library, all equally likely: for each z the exemplars nearest to it, and a spread of the others
+        that stands for all of them, since in much noise the near ones weigh no more than the rest.
 
-        Found by their blocks' means, in which most of the noise has averaged out.
+        Nearest by their blocks' means, in which most of the noise has averaged out. The batch shares x, but an item
+        gives no weight to what only its neighbours retrieved.
         """
         table = self._block_means(seconds)
-        n_cells = blocks.shape[-1]
-        distance = torch.cdist(blocks.mean(-1), alpha[0, 0, 0] * table).square() * n_cells
-        near = distance.topk(min(N_RETRIEVED, len(table)), dim=1, largest=False).indices
-        chosen = np.unique(near.numpy())[None]
-        x, active = self.lay_out(chosen, seconds, ((0, 0),))
-        log_prior = torch.full(chosen.shape, -math.log(len(table)))
-        return Components.of(x, active, log_prior, torch.from_numpy(chosen), grid)
+        n = len(table)
+        distance = alpha[:, 0] * table.square().sum(1) - 2.0 * blocks.mean(-1) @ table.T  # ‖z − α x‖² / α − ‖z‖² / α
+        near = distance.topk(min(N_RETRIEVED, n), dim=1, largest=False).indices
+        spread = np.unique(np.linspace(0, n - 1, min(N_SPREAD, n)).round().astype(np.int64))
+        chosen = np.union1d(near.numpy(), spread)
+        is_near = (near[..., None] == torch.from_numpy(chosen)).any(1)
+        stands_for_others = torch.from_numpy(np.isin(chosen, spread)) & ~is_near
+        each = (n - near.shape[1]) / stands_for_others.sum(1, keepdim=True).clamp_min(1)
+        log_prior = torch.log((is_near + stands_for_others * each) / n)
+        x, active = self.lay_out(chosen[None], seconds, ((0, 0),))
+        return Components.of(x, active, log_prior, torch.from_numpy(chosen)[None], grid)
 
     def _block_means(self, seconds: float) -> torch.Tensor:
         """[exemplars, blocks] for sounds of this length."""
         frames = self.z_shape(seconds)[0]
         if frames not in self._means:
-            parts = np.array_split(np.arange(len(self.library.exemplars)), len(self.library.exemplars) // 256 + 1)
-            means = [to_blocks(_from_codes(self._codes(part, frames)))[0].mean(-1) for part in parts]
-            self._means[frames] = torch.cat(means)
+            n = len(self.library.exemplars)
+            # Filled in place: small results between large temporaries would keep the heap from shrinking.
+            means = torch.empty(n, frames * mel.N_MELS // (BLOCK_FRAMES * BLOCK_BANDS))
+            for part in np.array_split(np.arange(n), n // 256 + 1):
+                means[part] = to_blocks(_from_codes(self._codes(part, frames)))[0].mean(-1)
+            self._means[frames] = means
         return self._means[frames]
 
     def lay_out(

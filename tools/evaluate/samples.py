@@ -2,45 +2,143 @@
 
 24 prompts × 8 seeds through the path that the `text` kind takes. The judge is an embedding of sound effects that no
 part of sfxgen was trained on (judge.py); a sound is of the kind whose recordings are nearest to it. Real recordings
-give the ceiling, other prompts the floor. What a sample was mixed from is left out of the recordings it is held to.
+give the ceiling, other prompts the floor. What a sample was mixed from is left out of the recordings it is held to,
+in a stricter row also the whole series that it belongs to (footstep 1, footstep 2, …), whoever is left out himself.
 
---pictures DIR writes a sheet of spectrograms. Needs build/corpus/ (tools/library/build.py --corpus-only).
+Prompts count the same in every row, and intervals are bootstrapped over prompts: eight seeds are not eight prompts.
+
+--pictures DIR writes a sheet of spectrograms. Needs build/corpus/ (tools/library/build.py --corpus-only). Sounds are
+kept below build/samples/ for the next time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from judge import embed, similarity
+from nearness import apart_db, nearest_db
 from numpy.typing import NDArray
-from ranking import CORPUS, ROOT, Task, line, read_task
+from ranking import CORPUS, Scores, Task, places, read_task
+from sampling import Sample, heard, sampled, through_resynthesis
 
 from sfxgen import mel
-from sfxgen.priors.library import CENTRE_DB, KERNEL, SCALE_DB, LibraryPrior
-from sfxgen.priors.mixture import Kernel
+from sfxgen.priors.library import KERNEL
 
-FOLDER = ROOT / "build" / "samples"
-WHOLE = replace(KERNEL, frames=np.inf, bands=np.inf, temper=0.005)  # weights for the sound as a whole
+WHOLE = replace(KERNEL, frames=math.inf, bands=math.inf, temper=0.0049)  # weights for the sound as a whole
 NEAREST = 3  # recordings of a kind that it is known by
-SOUNDING_DB = -60.0
+_ENDING = re.compile(r"[\d\W_]*$")  # what tells the members of a series apart
+Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One sampled sound: its prompt's number, its file, its log-mel (dB), and the recordings that it was mixed from."""
+class Judged:
+    """The recordings of a task as the judge knows them, and the rows of the table that are held against them."""
 
-    kind: int
-    wav: Path
-    levels_db: NDArray[np.float32]
-    mixed_from: frozenset[str]
+    def __init__(self, task: Task) -> None:
+        exemplars = [task.library.exemplars[row] for row in task.recordings]
+        files = {e["name"]: CORPUS / e["wav"] for e in json.loads((CORPUS / "index.json").read_text("utf-8"))}
+        self.task, self.names = task, [exemplar.name for exemplar in exemplars]
+        self.known = embed([files[name] for name in self.names])
+        sources = np.array([exemplar.source for exemplar in exemplars])
+        series = np.array([_ENDING.sub("", name) for name in self.names])
+        self.itself: Mask = np.eye(len(self.names), dtype=bool)
+        self.same_series: Mask = series[:, None] == series
+        self.same_package: Mask = sources[:, None] == sources
+
+    def print_real(self, name: str, vectors: NDArray[np.float32]) -> None:
+        """One vector a recording, held to the others: by itself, its series and its package left out."""
+        for what, mask in (
+            ("itself left out", self.itself),
+            ("its series left out", self.same_series),
+            ("its package left out", self.same_package),
+        ):
+            print(row(f"{name}, {what}", self.scores(vectors, mask), self.task.kinds), flush=True)
+
+    def print_sampled(self, title: str, made: Sequence[Sample]) -> None:
+        vectors = embed([sample.wav for sample in made])
+        kinds = np.array([sample.kind for sample in made])
+        mixed: Mask = np.array([[name in sample.shares for name in self.names] for sample in made])
+        series: Mask = (mixed.astype(int) @ self.same_series.astype(int)) > 0
+        fair = self.scores(vectors, mixed)
+        print(row(f"{title}, held to all", self.scores(vectors, np.zeros_like(mixed)), kinds))
+        print(row("… what it was mixed from left out", fair, kinds))
+        print(row("… and the series of that", self.scores(vectors, series), kinds))
+        print(row("… mixed from left out, other prompts", fair, kinds, others=True), flush=True)
+
+    def scores(self, vectors: NDArray[np.float32], left_out: Mask) -> Scores:
+        """How near each is to each kind, [n, kinds]: the mean of its best cosines there, −1 where nobody is left."""
+        cosines = np.where(left_out, np.nan, similarity(vectors, self.known))
+        best = np.full((len(vectors), len(self.task.prompts)), -1.0)
+        for kind in range(best.shape[1]):
+            of_kind = np.sort(-cosines[:, self.task.kinds == kind], axis=1)[:, :NEAREST]  # NaN comes last
+            rest = ~np.isnan(of_kind[:, 0])
+            best[rest, kind] = -np.nanmean(of_kind[rest], axis=1)
+        return best
+
+
+def row(name: str, scores: Scores, kinds: NDArray[np.int64], others: bool = False) -> str:
+    """First and first three, means over prompts with bootstrapped intervals; then how many had no recording of their
+    kind left. others: held to every prompt but the own one, on average."""
+    n_kinds = scores.shape[1]
+    turns = range(1, n_kinds) if others else range(1)
+    found = np.stack([places(scores, (kinds + turn) % n_kinds) for turn in turns])
+    nobody = int((scores[np.arange(len(kinds)), kinds] == -1.0).sum())
+    cells = []
+    for most in (1, 3):
+        hits = (found < most - 0.25).mean(0)
+        by_prompt = np.array([hits[kinds == kind].mean() for kind in np.unique(kinds)])
+        picks = np.random.default_rng(0).integers(len(by_prompt), size=(4000, len(by_prompt)))
+        low, high = np.percentile(by_prompt[picks].mean(1), [2.5, 97.5])
+        cells.append(f"{100 * by_prompt.mean():4.1f} % ({100 * low:2.0f}-{100 * high:2.0f})")
+    return f"{name:50s} {cells[0]:>16s} {cells[1]:>16s} {nobody:8d}"
+
+
+def print_distances(task: Task, through: Sequence[Path], sheets: dict[str, list[Sample]]) -> None:
+    """Least, fifth percentile and median distance (dB) to the nearest exemplar of the whole library."""
+    library, own = task.library, task.recordings.tolist()
+    levels = [library.levels_db(exemplar) for exemplar in own]
+    print(f"\n{'RMS dB from the nearest exemplar':50s} {'least':>8s} {'5 %':>8s} {'median':>8s}")
+    copies = [apart_db(heard(wav), mine) for wav, mine in zip(through, levels, strict=True)]
+    print(spread("a copy, through the resynthesis, from itself", copies))
+    print(spread("real recordings, from the nearest other", nearest_db(levels, library, own)[0]))
+    for title, made in sheets.items():
+        print(spread(f"{title}, as drawn", nearest_db([sample.drawn_db for sample in made], library)[0]))
+        print(spread(f"{title}, as heard", nearest_db([sample.heard_db for sample in made], library)[0]))
+        print(spread("… largest share of one recording", [max(s.shares.values(), default=0.0) for s in made]))
+
+
+def spread(name: str, found: Sequence[float] | NDArray[np.float64]) -> str:
+    low, middle = np.quantile(found, [0.05, 0.5])
+    return f"{name:50s} {min(found):8.2f} {low:8.2f} {middle:8.2f}"
+
+
+def picture(made: Sequence[Sample], task: Task, path: Path, n_seeds: int = 4) -> None:
+    """A row of spectrograms a prompt, in two columns of prompts; time runs linearly over each sound's own length."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    n_rows = math.ceil(len(task.prompts) / 2)
+    figure, axes = pyplot.subplots(n_rows, 2 * n_seeds, figsize=(18, 22))
+    for kind, prompt in enumerate(task.prompts):
+        of_kind = [sample for sample in made if sample.kind == kind][:n_seeds]
+        for column, sample in enumerate(of_kind):
+            axis = axes[kind % n_rows, column + n_seeds * (kind // n_rows)]
+            axis.imshow(sample.heard_db.T, origin="lower", aspect="auto", vmin=mel.FLOOR_DB, vmax=0)
+            seconds = len(sample.heard_db) / mel.FRAMES_A_SECOND
+            axis.set(xticks=[], yticks=[], title=f"{prompt}, {seconds:.1f} s" if column == 0 else "")
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=60)
 
 
 def main(arguments: list[str]) -> int:
@@ -49,137 +147,25 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if not (CORPUS / "index.json").exists():
+        print("samples.py: build/corpus is missing; `python tools/library/build.py --corpus-only` makes it")
+        return 1
     task = read_task()
-    names = [task.library.exemplars[row].name for row in task.recordings]
-    sources = np.array([task.library.exemplars[row].source for row in task.recordings])
-    wavs = {entry["name"]: CORPUS / entry["wav"] for entry in json.loads((CORPUS / "index.json").read_text("utf-8"))}
-    known = embed([wavs[name] for name in names])
-    own = np.eye(len(names), dtype=bool)
-    print(f"{len(names)} recordings of {len(task.prompts)} kinds; chance {1 / len(task.prompts):.1%} first")
-    print(f"{'':44s} {'first':>16s} {'first three':>16s}   mean over kinds")
-    print(line("real recordings, itself left out", scores(known, known, own, task), task.kinds))
-    same = sources[:, None] == sources
-    print(line("real recordings, their package left out", scores(known, known, same, task), task.kinds))
-    through = embed(resynthesised(task))
-    print(line("real recordings through the resynthesis", scores(through, known, own, task), task.kinds))
+    judged = Judged(task)
+    print(f"{len(task.recordings)} recordings, {len(task.prompts)} prompts × {options.seeds} seeds, means over prompts")
+    print(f"{'':50s} {'first':>16s} {'first three':>16s} {'nobody':>8s}")
+    judged.print_real("real recordings", judged.known)
+    through = through_resynthesis(task)
+    judged.print_real("resynthesised recordings", embed(through))
     sheets = {}
-    for title, kernel in (("local weights", KERNEL), ("weights for the whole sound", WHOLE)):
-        made = sampled(task, kernel, options.seeds, title)
-        kinds = np.array([sample.kind for sample in made])
-        vectors = embed([sample.wav for sample in made])
-        mixed = np.array([[name in sample.mixed_from for name in names] for sample in made])
-        judged = scores(vectors, known, mixed, task)
-        print(line(f"sampled, {title}", judged, kinds))
-        print(line("  … with what they were mixed from", scores(vectors, known, 0 * mixed > 0, task), kinds))
-        print(line("  … held against other prompts", judged, (kinds + 7) % len(task.prompts)))
-        print(f"  … to the nearest that it was mixed from: {distances(made, task)}")
-        sheets[title] = made
-    print(f"real recordings to the nearest other of their kind: {real_distances(task)}")
+    for title, kernel in (("sampled, local weights", KERNEL), ("sampled, weights for the whole sound", WHOLE)):
+        sheets[title] = sampled(task, kernel, options.seeds)
+        judged.print_sampled(title, sheets[title])
+    print_distances(task, through, sheets)
     if options.pictures:
         for title, made in sheets.items():
-            picture(made, task, options.pictures / f"{title.replace(' ', '_')}.png")
+            picture(made, task, options.pictures / f"{title.replace(', ', '_').replace(' ', '_')}.png")
     return 0
-
-
-def scores(
-    queries: NDArray[np.float32], known: NDArray[np.float32], left_out: NDArray[np.bool_], task: Task
-) -> NDArray[np.float64]:
-    """How near each query is to each kind, [queries, kinds]: the mean of its best cosines with that kind's."""
-    cosines = np.where(left_out, -1.0, similarity(queries, known))
-    best = []
-    for kind in range(len(task.prompts)):
-        of_kind = np.sort(cosines[:, task.kinds == kind], axis=1)[:, -NEAREST:]
-        best.append(of_kind.mean(1))
-    return np.stack(best, 1).astype(np.float64)
-
-
-def sampled(task: Task, kernel: Kernel, n_seeds: int, title: str) -> list[Sample]:
-    """All prompts with all seeds, as generate/text.py makes them."""
-    prior = LibraryPrior(task.library, kernel=kernel)
-    folder = FOLDER / title.replace(" ", "_")
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
-    for kind, prompt in enumerate(task.prompts):
-        generators = [torch.Generator().manual_seed(1000 * kind + seed) for seed in range(n_seeds)]
-        condition = prior.condition([prompt] * n_seeds, prior.natural_s(prompt))
-        condition = prior.drawn(condition, generators)
-        z0 = prior.sample_z0(condition, generators)
-        blocks = prior.decode(z0, generators)
-        for seed, (block, credits) in enumerate(zip(blocks, prior.credits(z0, condition), strict=True)):
-            wav = folder / f"{kind:02d}_{seed}.wav"
-            soundfile.write(wav, block[0].numpy() / float(block.abs().max()), mel.RATE_HZ)
-            levels_db = mel.log_mel(block)[0].numpy()
-            made.append(Sample(kind, wav, levels_db, frozenset(credit.name for credit in credits)))
-    return made
-
-
-def resynthesised(task: Task) -> list[Path]:
-    """The recordings' own levels through the decoder alone."""
-    prior = LibraryPrior(task.library)
-    folder = FOLDER / "through"
-    folder.mkdir(parents=True, exist_ok=True)
-    wavs = []
-    for number, row in enumerate(task.recordings.tolist()):
-        levels_db = torch.from_numpy(
-            np.pad(task.library.levels_db(row), ((0, 4), (0, 0)), constant_values=mel.FLOOR_DB)
-        )
-        block = prior.decode((levels_db[None] - CENTRE_DB) / SCALE_DB, [torch.Generator().manual_seed(1)])
-        wavs.append(folder / f"{number:03d}.wav")
-        soundfile.write(wavs[-1], block[0, 0].numpy() / float(block.abs().max()), mel.RATE_HZ)
-    return wavs
-
-
-def distances(made: Sequence[Sample], task: Task) -> str:
-    """RMS difference (dB) of each log-mel from what it was mixed from, the nearest exemplar of it."""
-    of_name = {exemplar.name: row for row, exemplar in enumerate(task.library.exemplars)}
-    found = [min(apart_db(s.levels_db, task.library.levels_db(of_name[n])) for n in s.mixed_from) for s in made]
-    return _spread(found)
-
-
-def real_distances(task: Task) -> str:
-    """The same of every recording from the nearest other of its kind."""
-    levels = [task.library.levels_db(row) for row in task.recordings.tolist()]
-    found = []
-    for number, kind in enumerate(task.kinds):
-        others = [i for i in np.flatnonzero(task.kinds == kind).tolist() if i != number]
-        found.append(min(apart_db(levels[number], levels[i]) for i in others))
-    return _spread(found)
-
-
-def apart_db(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
-    """RMS difference of two log-mels over the cells where either sounds, the best of shifts up to two frames."""
-    n = max(len(mine), len(theirs)) + 2
-    best = np.inf
-    for shift in (-2, -1, 0, 1, 2):
-        a, b = np.full((2, n, mine.shape[1]), SOUNDING_DB, np.float32)
-        a[max(shift, 0) :][: len(mine)] = np.maximum(mine, SOUNDING_DB)
-        b[max(-shift, 0) :][: len(theirs)] = np.maximum(theirs, SOUNDING_DB)
-        sounding = (a > SOUNDING_DB) | (b > SOUNDING_DB)
-        best = min(best, float(np.sqrt(np.square(a - b)[sounding].mean())))
-    return best
-
-
-def _spread(found: Sequence[float]) -> str:
-    return f"least {min(found):.1f} dB, 5 % under {np.quantile(found, 0.05):.1f} dB, median {np.median(found):.1f} dB"
-
-
-def picture(made: Sequence[Sample], task: Task, path: Path, n_seeds: int = 4) -> None:
-    """A row of spectrograms a prompt."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(12, 2 * n_seeds, figsize=(18, 22))
-    for kind, prompt in enumerate(task.prompts):
-        of_kind = [sample for sample in made if sample.kind == kind][:n_seeds]
-        for column, sample in enumerate(of_kind):
-            axis = axes[kind % 12, column + n_seeds * (kind // 12)]
-            axis.imshow(sample.levels_db.T, origin="lower", aspect="auto", vmin=-76, vmax=0)
-            axis.set(xticks=[], yticks=[], title=prompt if column == 0 else "")
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=60)
 
 
 if __name__ == "__main__":
