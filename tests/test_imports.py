@@ -22,6 +22,7 @@ FLOORS = (
     ("make",),
     ("plan",),
     ("cache", "export", "generate", "lock", "master"),
+    ("distill",),
     ("priors",),
     ("library",),
     ("codec", "physics", "synths"),

@@ -18,6 +18,7 @@ pytest.importorskip("transformers")
 
 import tiny_models
 
+from sfxgen.distill.targets import Asked, denoised
 from sfxgen.errors import BadInput
 from sfxgen.priors.audioldm2 import AudioLDM2, log_mel
 from sfxgen.priors.contract import Condition
@@ -463,7 +464,10 @@ def test_a_distillation_target_has_the_features_of_the_sound(prior: PipelinePrio
     audio = torch.randn(2, prior.channels, 501, dtype=torch.float64, requires_grad=True)
     condition = prior.condition(PROMPTS[:2], 501 / prior.rate_hz)
     t = torch.tensor([0.4, 0.7], dtype=torch.float64)
-    targets = prior.target(audio, condition, t, generators(0, 1), guidance=3.0, steps=2)
+    z0 = prior.encode(audio).detach()
+    _, eps = prior.noise(z0, t, generators(0, 1))
+    goal = denoised(z0, t, eps, Asked(prior, condition, guidance=3.0, n_steps=2))
+    targets = prior.features_of(goal, generators(0, 1))
     features = prior.features(audio)
     assert [target.shape for target in targets] == [feature.shape for feature in features]
     assert not any(target.requires_grad for target in targets)

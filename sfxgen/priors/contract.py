@@ -28,6 +28,12 @@ class Condition:
     def __len__(self) -> int:
         return len(self.prompts)
 
+    def rows(self, rows: slice) -> Condition:
+        """Of a part of the batch. What is encoded is one row an item, or one for all."""
+        n = len(self)
+        encoded = {name: value[rows] if len(value) == n else value for name, value in self.encoded.items()}
+        return Condition(self.prompts[rows], self.seconds, encoded)
+
 
 class Prior(ABC):
     """A frozen text-conditioned diffusion model of sound.
@@ -38,10 +44,12 @@ class Prior(ABC):
     small: it takes so little that one thread does; many sounds are better made side by side.
     notes: what a person should know who uses this model, each a sentence.
     usual_guidance, usual_steps: for sampling, where nobody says otherwise.
+    levels: its features are levels already, in dB or their like.
     """
 
     notes: tuple[str, ...] = ()
     small: bool = False
+    levels: bool = False
     usual_guidance: float = 1.0
     usual_steps: int = 50
     name: str
@@ -121,24 +129,6 @@ class Prior(ABC):
     def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
         """The same maps of what z0 stands for."""
         return self.features(self.decode(z0, generators))
-
-    @torch.no_grad()
-    def target(
-        self,
-        audio: torch.Tensor,
-        condition: Condition,
-        t: torch.Tensor,
-        generators: Sequence[torch.Generator],
-        guidance: float = 1.0,
-        steps: int = 1,
-    ) -> tuple[torch.Tensor, ...]:
-        """The features of x̂ = dec(denoise(noise(enc(audio), t))): Decoder-SDS (Audio-SDS, eq. 5), detached.
-
-        steps > 1: a partial DDIM chain from t down, evenly spaced, in place of one step.
-        """
-        z, _ = self.noise(self.encode(audio), t, generators)
-        times = t.cpu() * torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)[:-1, None]
-        return self.features_of(ddim(self.denoiser(condition, guidance), z, times, self.schedule), generators)
 
     @torch.no_grad()
     def sample_z0(

@@ -62,6 +62,7 @@ class LibraryPrior(Prior):
     schedule = cosine()
     usual_steps = 25
     small = True
+    levels = True
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:

@@ -111,11 +111,10 @@ class FmSynth(nn.Module):
         octaves = (offset + self._sweep(since_s) + self._vibrato(frames_s)) / 12.0
         pitch_hz = torch.exp(self.log_pitch) * variation.pitch[:, None] * torch.exp2(octaves)
         cycles, frequency_hz = self._phases(pitch_hz, frames_s)
-        attack_s, hold_s, decay_s, release_s = torch.exp(self.log_times).T[:, None, :, None]
-        envelope = attack_hold_decay(
-            since_s[:, None], attack_s, hold_s, decay_s, self.sustain.clamp(0.0, 1.0)[None, :, None]
-        )
-        envelope = (envelope * release(left_s[:, None], release_s) * note_gain[:, None]).to(self.dtype)
+        attack_s, hold_s, decay_s, release_s = torch.exp(self.log_times).to(self.dtype).T[:, None, :, None]
+        sustain = self.sustain.clamp(0.0, 1.0).to(self.dtype)[None, :, None]
+        envelope = attack_hold_decay(since_s[:, None].to(self.dtype), attack_s, hold_s, decay_s, sustain)
+        envelope = envelope * release(left_s[:, None].to(self.dtype), release_s) * note_gain[:, None].to(self.dtype)
         gain = torch.exp(self.gain_db * (math.log(10.0) / 20.0)) * variation.gain[:, None] * self._tremolo(frames_s)
         return FmControls(
             cycles=torch.remainder(cycles, 1.0).to(self.dtype),

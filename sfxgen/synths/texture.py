@@ -65,6 +65,8 @@ class TextureVariation:
 class TextureControls:
     """Everything that the pure rendering needs. B bands.
 
+    Spectra and levels are of the synth's dtype.
+
     spectra: shaped noise of rms 1, complex [batch, B, n_frames // 2 + 1]. level: linear, [batch, B, frames].
     shift_hz: how far each band is moved at each frame, [batch, B, frames], or None where none ever moves.
     grains: their sum, [batch, frames]. gain: [batch, 1].
@@ -121,11 +123,11 @@ class TextureSynth(nn.Module):
         level_db = self.level_db[:, None] + variation.band_db[..., None] + self.gust_db[:, None] * gusts
         tilt_db = (self.tilt_db + variation.tilt_db)[:, None]
         return TextureControls(
-            spectra=self._spectra(variation, tilt_db),
-            level=_linear(level_db) * envelope,
+            spectra=self._spectra(variation, tilt_db).to(self.dtype.to_complex()),
+            level=_linear(level_db.to(self.dtype)) * envelope.to(self.dtype),
             shift_hz=self._shift(variation.centre, envelope, gusts),
-            grains=self._grains(variation, tilt_db),
-            gain=(_linear(self.gain_db) * variation.gain)[:, None],
+            grains=self._grains(variation, tilt_db).to(self.dtype),
+            gain=(_linear(self.gain_db) * variation.gain)[:, None].to(self.dtype),
         )
 
     def _envelopes(self, stretch: Tensor) -> Tensor:
@@ -151,7 +153,8 @@ class TextureSynth(nn.Module):
     def _gusts(self, harmonics: Tensor) -> Tensor:
         """[batch, B, frames], mean 0, rms 1, at most about ±2."""
         bands, period_s = self.spec.bands, self.n_frames / self.rate_hz
-        if not any(band.gust_db or band.wander_octaves for band in bands) and not torch.is_grad_enabled():
+        moving = any(band.gust_db or band.wander_octaves for band in bands)
+        if not (moving or _is_sought(self.gust_db, self.wander_octaves)):
             return torch.zeros(harmonics.shape[0], len(bands), 1, dtype=torch.float64, device=harmonics.device)
         shared = self.spec.gust_correlation
         mixed = math.sqrt(shared) * harmonics[:, :1] + math.sqrt(1.0 - shared) * harmonics[:, 1:]
@@ -160,7 +163,7 @@ class TextureSynth(nn.Module):
 
     def _shift(self, centre: Tensor, envelope: Tensor, gusts: Tensor) -> Tensor | None:
         moving = any(band.rise_octaves or band.wander_octaves for band in self.spec.bands)
-        if not moving and not torch.is_grad_enabled():
+        if not (moving or _is_sought(self.rise_octaves, self.wander_octaves)):
             return None
         octaves = self.rise_octaves[:, None] * (envelope.clamp(max=1.0) - 1.0) + self.wander_octaves[:, None] * gusts
         return torch.exp(self.log_centre)[:, None] * centre[:, None, None] * (torch.exp2(octaves) - 1.0)
@@ -220,7 +223,7 @@ class TextureSynth(nn.Module):
 
 
 def signal(controls: TextureControls, n_frames: int, rate_hz: int, loop: bool) -> Tensor:
-    """Renders the controls: [batch, frames], float64.
+    """Renders the controls: [batch, frames], of their precision.
 
     A moving band is its analytic signal turned by exp(2πi ∫shift), so that it keeps its width in Hz. In a loop the
     turn is rounded to whole cycles a period, which moves the band by at most half a cycle a period; gradients
@@ -229,7 +232,7 @@ def signal(controls: TextureControls, n_frames: int, rate_hz: int, loop: bool) -
     total = controls.grains
     for b in range(controls.spectra.shape[1]):
         spectrum = controls.spectra[:, b]
-        if controls.shift_hz is None or not (torch.is_grad_enabled() or bool(controls.shift_hz[:, b].any())):
+        if controls.shift_hz is None or not (_is_sought(controls.shift_hz) or bool(controls.shift_hz[:, b].any())):
             noise = torch.fft.irfft(spectrum, n=n_frames)
         else:
             step = controls.shift_hz[:, b] / rate_hz
@@ -238,7 +241,8 @@ def signal(controls: TextureControls, n_frames: int, rate_hz: int, loop: bool) -
                 whole = turns[..., -1:].detach()
                 ramp = torch.arange(1, n_frames + 1, dtype=turns.dtype, device=turns.device) / n_frames
                 turns = turns + (torch.round(whole) - whole) * ramp
-            turning = torch.polar(torch.ones_like(turns), 2.0 * math.pi * torch.remainder(turns, 1.0))
+            angle = (2.0 * math.pi * torch.remainder(turns, 1.0)).to(controls.level.dtype)
+            turning = torch.complex(torch.cos(angle), torch.sin(angle))
             noise = (analytic(spectrum, n_frames) * turning).real
         total = total + controls.level[:, b] * noise
     return controls.gain * total
@@ -277,6 +281,11 @@ def _density(envelope: Envelope | None, n_frames: int, rate_hz: int, loop: bool)
     t_s = torch.arange(n, dtype=torch.float64) / rate_hz - delay_s
     level = attack_hold_decay(t_s, *(t_s.new_tensor(x) for x in (attack_s, hold_s, decay_s)))
     return level.numpy()
+
+
+def _is_sought(*parameters: Tensor) -> bool:
+    """Whether gradients of any are wanted: what stands at 0 must then be worked out all the same."""
+    return torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters)
 
 
 def _between(ends: Tensor, place: Tensor) -> Tensor:

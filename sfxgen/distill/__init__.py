@@ -1,0 +1,1 @@
+"""Score distillation: a frozen prior turned into a tool. Knows a renderer and a prior, not their insides."""
