@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -40,3 +41,33 @@ def switched(value: Any) -> Any:
     if isinstance(value, bool):
         return {} if value else {"steps": 0, "generations": 0}
     return value
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A start that a prompt may be guided from: a kind, the name of its preset ("" : as written) and the whole body."""
+
+    kind: str
+    preset: str
+    body: Spec
+
+
+@dataclass(frozen=True)
+class Guided:
+    """What guidance found; kept in the lock, so that a variation more or another loudness needs no guidance again.
+
+    digest: of all that it follows from. kind, preset, body: the tuned sound (preset "" for a person's own start or a
+    random one). before, after: the prior's score of the start as written and of what was found. steps: of descent.
+    seconds: how long it took. why: what was tried and what won, for a person. warnings: what a person should know.
+    """
+
+    digest: str
+    kind: str
+    preset: str
+    body: dict[str, Any]
+    before: float
+    after: float
+    steps: int
+    seconds: float
+    why: str
+    warnings: tuple[str, ...] = ()
