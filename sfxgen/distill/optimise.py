@@ -85,11 +85,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did: number from 0, its mean t, and the loss of each start."""
+    """What one step did: number from 0, its mean t, the loss of each start, and the maps that were wanted of them."""
 
     number: int
     t: float
     losses: tuple[float, ...]
+    wanted: tuple[Tensor, ...]
 
 
 @dataclass(eq=False)
@@ -175,7 +176,7 @@ def distil(
         theta = walk.theta.clone().requires_grad_()
         # Anew at each step, so that a walk that is resumed draws what it would have drawn.
         generators = [torch.Generator().manual_seed(start.seed + 7919 * walk.n_done) for start in starts]
-        t, losses = _losses(starts, theta, prior, condition, settings, chosen, generators, walk.n_done, parts)
+        t, losses, wanted = _losses(starts, theta, prior, condition, settings, chosen, generators, walk.n_done, parts)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         gradient = theta.grad if theta.grad is not None else torch.zeros_like(theta)
         sound = torch.isfinite(gradient).all(1) & torch.isfinite(losses.detach())
@@ -185,7 +186,7 @@ def distil(
             torch.where(sound[:, None], gradient, 0.0), settings.rate * _cooling(walk.n_done, settings.n_steps)
         )
         walk.theta = torch.minimum(torch.maximum(walk.theta, low), high)
-        run.on_step(Step(walk.n_done, t, tuple(losses.tolist())), walk)
+        run.on_step(Step(walk.n_done, t, tuple(losses.tolist()), wanted), walk)
         walk.n_done += 1
         if walk.n_done % settings.patience == 0:
             walk.still = walk.still | ((walk.theta - before).abs().amax(1) < settings.still)
@@ -205,8 +206,8 @@ def _losses(
     generators: Sequence[torch.Generator],
     number: int,
     parts: Parts,
-) -> tuple[float, Tensor]:
-    """The mean t and the loss of each start at one step."""
+) -> tuple[float, Tensor, tuple[Tensor, ...]]:
+    """The mean t, the loss of each start, and what was wanted of them at one step."""
     progress = number / max(1, settings.n_steps - 1)
     seeds = [start.seed + (number if settings.resample else 0) for start in starts]
     audio = render(starts, theta, seeds, prior)
@@ -231,7 +232,7 @@ def _losses(
     found = (prior.encode(audio),) if settings.encoder else prior.features(audio)
     log_share = 0.0 if settings.encoder or prior.levels else settings.log_share
     losses = emphasis(found, wanted, len(starts), log_share).cpu()
-    return float(torch.stack(times).mean()), losses * weights
+    return float(torch.stack(times).mean()), losses * weights, tuple(wanted)
 
 
 def _draws(

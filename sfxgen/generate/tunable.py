@@ -64,6 +64,15 @@ class SynthRenderer:
             high.append(torch.clamp((knob.high - base) / knob.step, min=0.0))
         self.low, self.high = torch.cat(low), torch.cat(high)
 
+    @property
+    def names(self) -> list[str]:
+        """Of θ's entries: the parameter, and its place in it where it has several."""
+        return [
+            name + "".join(f"[{i}]" for i in place.nonzero()[k].tolist())
+            for name, place in self._places.items()
+            for k in range(int(place.sum()))
+        ]
+
     def values(self, theta: Tensor) -> dict[str, Tensor]:
         """The synth's parameters at θ, by name; those that do not move keep no gradient."""
         values, at = dict(self._fixed), 0
