@@ -63,7 +63,8 @@ class Settings:
     that t is drawn from at the first and the last step. n_pairs: (t, ε) a step, antithetic: each ε also negated.
     n_denoising: steps of the partial chain. weight: a name in WEIGHTS. log_share: see emphasis. encoder: compare in the
     prior's z, with the gradient through its encoder (plain SDS), in place of Decoder-SDS. patience, still: stop a start
-    whose parameters moved less than `still` over so many steps. resample: other noise of the sound at every step.
+    whose parameters moved less than `still` over so many steps. n_noises: of the sound itself, taken in turn, so that
+    no parameter fits the chance of one of them.
     """
 
     n_steps: int = 60
@@ -80,7 +81,7 @@ class Settings:
     encoder: bool = False
     patience: int = 15
     still: float = 0.02
-    resample: bool = True
+    n_noises: int = 4
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _losses(
 ) -> tuple[float, Tensor, tuple[Tensor, ...]]:
     """The mean t, the loss of each start, and what was wanted of them at one step."""
     progress = number / max(1, settings.n_steps - 1)
-    seeds = [start.seed + (number if settings.resample else 0) for start in starts]
+    seeds = [start.seed + number % settings.n_noises for start in starts]
     audio = render(starts, theta, seeds, prior)
     with torch.no_grad():
         z0 = prior.encode(audio.detach())

@@ -33,10 +33,11 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.texture import Band, Grains, Texture
 from sfxgen.priors.contract import Prior, threads_for
 
-SHORTEST_S, LONGEST_S = 0.5, 2.0  # of what is guided; what goes on longer is alike throughout, or rings away
+SHORTEST_S, LONGEST_S = 0.5, 1.5  # of what is guided; what goes on longer is alike throughout, or rings away
 WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
 N_NEIGHBOURS = 8
 MARGIN = 1.0  # by how much a neighbour's prompt must fit better to be worth a warning (nats)
+UNSEEN = 1009  # away from the seeds of all noises that a search or a descent uses
 DRAWN = {"fm": tunable_fm.drawn, "texture": tunable_texture.drawn}
 
 
@@ -66,13 +67,13 @@ class Begin:
 
 
 @dataclass(frozen=True, eq=False)
-class _Try:
+class Try:
     """A start, and what it came from."""
 
     candidate: Begin
     start: Start
 
-    def at(self, start: Start) -> _Try:
+    def at(self, start: Start) -> Try:
         return replace(self, start=start)
 
     @property
@@ -97,16 +98,17 @@ def guide_together(
     sound: it is cheap beside the descent."""
     with threads_for(prior):
         every = zip(wishes, requests, runs, strict=True)
-        searches = [_Search(wish, prior, request, run) for wish, request, run in every]
+        searches = [Search(wish, prior, request, run) for wish, request, run in every]
         for search in searches:
             search.begin()
         for key in dict.fromkeys(search.batch_key for search in searches):
-            _descend([search for search in searches if search.batch_key == key], prior, trace)
+            descend([search for search in searches if search.batch_key == key], prior, trace)
         return [search.outcome() for search in searches]
 
 
-class _Search:
-    """One sound on its way."""
+class Search:
+    """One sound on its way. ranked: the best of the starts; finalists: what the descent begins from;
+    tries: all that the outcome is chosen from, the start as written first."""
 
     def __init__(self, wish: Wish, prior: Prior, request: Request, run: Run) -> None:
         self.wish, self.prior, self.request, self.run = wish, prior, request, run
@@ -116,8 +118,9 @@ class _Search:
         wanted_s = min(LONGEST_S, prior.window_s, max(SHORTEST_S, request.duration_s or natural_s))
         self.seconds = math.ceil(round(wanted_s / WINDOW_S, 6)) * WINDOW_S
         self.score: Score = agreement_with(prior, wish.prompt, self.seconds, self.ongoing)
-        self.finalists: list[_Try] = []
-        self.tries: list[_Try] = []
+        self.ranked: Try | None = None
+        self.finalists: list[Try] = []
+        self.tries: list[Try] = []
 
     @property
     def batch_key(self) -> tuple[object, ...]:
@@ -126,7 +129,7 @@ class _Search:
     def begin(self) -> None:
         """Rank all starts, search from the best."""
         settings = self.wish.settings
-        tries = [_Try(c, self._start(c)) for c in (*self.wish.starts, *self._random())]
+        tries = [Try(c, self._start(c)) for c in (*self.wish.starts, *self._random())]
         found = scores_of([t.start for t in tries], self.prior, self.score)
         order = [int(i) for i in torch.argsort(found, descending=True, stable=True)]
         kinds = {candidate.kind for candidate in self.wish.starts}
@@ -137,18 +140,23 @@ class _Search:
         else:
             chosen = [tries[i] for i in order[: settings.starts]]
             self.finalists = [self._evolved(t, settings.generations) for t in chosen]
-        self.tries = [tries[0], *[tries[i] for i in order[:1]], *self.finalists]
+        self.ranked = tries[order[0]]
+        self.tries = [tries[0], self.ranked, *self.finalists]
+
+    def best(self) -> tuple[Try, Try]:
+        """The start as written, and the best of all stages by the prior's score, with noise that none of them saw."""
+        fresh = [t.at(replace(t.start, seed=t.start.seed + UNSEEN)) for t in self.tries]
+        return fresh[0], self._best(fresh)
 
     def outcome(self) -> Guided:
-        """The best of all stages by the prior's score, with noise that none of them saw."""
-        fresh = [t.at(replace(t.start, seed=t.start.seed + 1)) for t in self.tries]
-        best = self._best(fresh)
-        before, after = (float(scores_of([t.start], self.prior, self.score)[0]) for t in (fresh[0], best))
+        """What was found, as a spec."""
+        written, best = self.best()
+        before, after = (float(scores_of([t.start], self.prior, self.score)[0]) for t in (written, best))
         renderer: Any = best.start.renderer
-        body = best.candidate.body if best is fresh[0] else renderer.spec_at(best.start.first)
+        body = best.candidate.body if best is written else renderer.spec_at(best.start.first)
         rivals = sorted({candidate.kind for candidate in self.wish.starts} - {best.candidate.kind})
         over = f", before {' and '.join(rivals)}" if rivals else ""
-        kept = "as it was" if best is fresh[0] else f"score {before:.1f} → {after:.1f}"
+        kept = "as it was" if best is written else f"score {before:.1f} → {after:.1f}"
         return Guided(
             digest=self.wish.digest,
             kind=best.candidate.kind,
@@ -162,7 +170,7 @@ class _Search:
             warnings=self._warnings(best),
         )
 
-    def _warnings(self, best: _Try) -> tuple[str, ...]:
+    def _warnings(self, best: Try) -> tuple[str, ...]:
         """Where the sound fits what it might be taken for better than its own prompt."""
         audio = render([best.start], best.start.first[None], [best.start.seed], self.prior)
         others = neighbours(self.wish.prompt, N_NEIGHBOURS)
@@ -172,6 +180,11 @@ class _Search:
             return ()
         named = " and ".join(f"'{name}'" for name in better[:3])
         return (f"to the prior {self.prior.name} it sounds more like {named} than like its prompt",)
+
+    def random_start(self) -> Try:
+        """Any start of the kinds that the wish has: drawn, or of an impact one of its presets."""
+        every = self._random() or list(self.wish.starts[::-1])
+        return Try(every[0], self._start(every[0]))
 
     def _start(self, candidate: Begin) -> Start:
         renderer = _renderer(candidate, self.seconds, self.prior.rate_hz, self.request)
@@ -187,15 +200,15 @@ class _Search:
             Begin(kind, "", DRAWN[kind](rng)) for kind in kinds for _ in range(self.wish.settings.draws // len(kinds))
         ]
 
-    def _evolved(self, one: _Try, generations: int) -> _Try:
+    def _evolved(self, one: Try, generations: int) -> Try:
         return one.at(evolved(one.start, self.prior, self.score, generations, self.run.cancelled))
 
-    def _best(self, tries: Sequence[_Try]) -> _Try:
+    def _best(self, tries: Sequence[Try]) -> Try:
         start, _ = best_of([t.start for t in tries], self.prior, self.score)
         return next(t for t in tries if t.start is start)
 
 
-def _descend(searches: Sequence[_Search], prior: Prior, folder: Path | None) -> None:
+def descend(searches: Sequence[Search], prior: Prior, folder: Path | None = None) -> None:
     """Score distillation from all finalists of sounds of one length and one setting, as one batch."""
     settings = searches[0].wish.settings
     starts = [t.start for search in searches for t in search.finalists]
@@ -227,7 +240,7 @@ def _names(start: Start) -> list[str]:
     return names
 
 
-def _together(searches: Sequence[_Search]) -> Run:
+def _together(searches: Sequence[Search]) -> Run:
     """One run for a batch. Only a sound by itself is resumed: the batch of a later try may be another."""
     runs = [search.run for search in searches]
     if len(runs) == 1:

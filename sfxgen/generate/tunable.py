@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 OCTAVE = math.log(2.0)
+N_NOISES = 8  # that are kept
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class SynthRenderer:
         variation: Callable[[int], Any],
         free: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._synth, self._variation = synth, variation
+        self._synth = synth
+        self._variation = lru_cache(maxsize=N_NOISES)(variation)  # noise costs as much as a sound made of it
         fixed = {name: parameter.detach().clone() for name, parameter in synth.named_parameters()}
         self._fixed = fixed
         self._places = {
