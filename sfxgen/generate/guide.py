@@ -103,6 +103,8 @@ def guide_together(
             search.begin()
         for key in dict.fromkeys(search.batch_key for search in searches):
             descend([search for search in searches if search.batch_key == key], prior, trace)
+        for search in searches:
+            search.polish()
         return [search.outcome() for search in searches]
 
 
@@ -139,9 +141,17 @@ class Search:
             self.finalists = [self._best(searched)]
         else:
             chosen = [tries[i] for i in order[: settings.starts]]
-            self.finalists = [self._evolved(t, settings.generations) for t in chosen]
+            self.finalists = [self._evolved(t, settings.generations - settings.generations // 2) for t in chosen]
         self.ranked = tries[order[0]]
         self.tries = [tries[0], self.ranked, *self.finalists]
+
+    def polish(self) -> None:
+        """Search on from the best: the descent has led near to sounds of the prompt, a search sharpens what tells them
+        from others."""
+        settings = self.wish.settings
+        if settings.generations // 2:
+            _, best = self.best()
+            self.tries.append(self._evolved(best, settings.generations // 2))
 
     def best(self) -> tuple[Try, Try]:
         """The start as written, and the best of all stages by the prior's score, with noise that none of them saw."""

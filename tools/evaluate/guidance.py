@@ -44,7 +44,7 @@ from sfxgen.priors import open_prior
 from sfxgen.priors.contract import Prior
 
 FOLDER = ROOT / "build" / "guidance"
-STAGES = ("random start", "nearest preset", "best start", "evolved", "guided")
+STAGES = ("random start", "nearest preset", "best start", "evolved", "descended", "guided")
 N_PRESETS = 4
 BUDGET_S = 2.0  # of one descent, for --methods
 METHODS = {
@@ -89,9 +89,11 @@ def stages(task: Task, prior: Prior, request: Request) -> dict[str, torch.Tensor
     """The sound of each stage, [frames], all with noise that guidance did not see."""
     search = begun(task, prior, request)
     descend([search], prior)
+    _, descended = search.best()
+    search.polish()
     written, best = search.best()
     assert search.ranked is not None
-    tries = (search.random_start(), written, search.ranked, search.finalists[0], best)
+    tries = (search.random_start(), written, search.ranked, search.finalists[0], descended, best)
     return {name: _heard(one, prior) for name, one in zip(STAGES, tries, strict=True)}
 
 
