@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 N_SOUNDS = 1000
@@ -43,6 +44,8 @@ def main() -> int:
         "loudness": loudness,
         "watch": save_to_sound,
         "priors": library_prior,
+        "guidance": guidance,
+        "distill": real_size,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"which to run, of {', '.join(benches)}; all when none is given")
@@ -261,6 +264,55 @@ def library_prior(folder: Path, n_runs: int) -> None:
 
     report("one sound", timed(render("1"), n_runs))
     report("four variations", timed(render("4"), n_runs))
+
+
+GUIDED = {
+    "fm": ("laser_retro", "big spaceship laser"),
+    "impact": ("sword_clang", "hitting pot with wooden spoon"),
+    "texture": ("wind_howling", "storm over the sea"),
+}
+
+
+def guidance(folder: Path, n_runs: int) -> None:
+    """A guided sound of 1.5 s of each kind in a process that is warm, then ten in a build from an empty cache."""
+    print("\nGuidance of a sound of 1.5 s by the library prior, in a warm process on one core")
+    from sfxgen.cache import Cache
+    from sfxgen.generate.guide import Begin, Wish, guide
+    from sfxgen.generate.recipe import Request
+    from sfxgen.manifest.guide import Guide
+    from sfxgen.manifest.presets import presets
+    from sfxgen.manifest.sound import KINDS
+    from sfxgen.priors import open_prior
+
+    prior, cache = open_prior(("library",), folder), Cache(folder / "cache")
+    for kind, (name, prompt) in GUIDED.items():
+        body = KINDS[kind].model_validate(presets()[name].body)
+        wish = Wish("", prompt, (Begin(kind, name, body),), Guide(), 1, True)
+        guide(wish, prior, Request(duration_s=1.5, cached=cache.cached))
+        seconds = timed(partial(guide, wish, prior, Request(duration_s=1.5, cached=cache.cached)), min(n_runs, 3))
+        report(f"{kind}, from '{name}' by '{prompt}'", seconds)
+    kinds = list(GUIDED.items())
+    lines = [
+        f"  s{i}: {{{kind}: {{preset: {name}}}, prompt: {prompt} {i}, duration_s: 1.5}}\n"
+        for i, (kind, (name, prompt)) in enumerate(kinds[i % 3] for i in range(10))
+    ]
+    project = folder / "ten"
+    (project / "sounds").mkdir(parents=True)
+    (project / "sounds" / "a.yaml").write_text("version: 1\nsounds:\n" + "".join(lines), encoding="utf-8")
+    (project / "sfxgen.yaml").write_text("cache: .cache\nengine: plain\n", encoding="utf-8")
+    run = timed(command(project, *SFXGEN, "build", "--force"), min(n_runs, 3))
+    report("ten of them, `sfxgen build` in a fresh process, a sound", [s / 10 for s in run])
+
+
+def real_size(folder: Path, n_runs: int) -> None:  # noqa: ARG001
+    """A step at the size of Stable Audio Open, with random weights; Decoder-SDS beside the encoder's gradient."""
+    print("\nA step of score distillation at the real size of Stable Audio Open 1.0, random weights (minutes)")
+    script = Path(__file__).with_name("bench_distill.py")
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    for name, case in found["cases"].items():
+        print(f"  {name}: {json.dumps(case)}")
+    print(f"  fits 24 GB: {json.dumps(found['fit'])}")
 
 
 def measured_apart(what: str, n_runs: int) -> tuple[dict[str, list[float]], float]:
