@@ -10,7 +10,7 @@ z0: [batch, …], detached. t: [batch] in (0, 1]. eps: the noise, like z0. All t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class Asked:
     condition: Condition
     guidance: float = 1.0
     n_steps: int = 1
-    place: slice = slice(None)
+    place: slice = field(default_factory=lambda: slice(None))
 
     def x0(self, z: Tensor, t: Tensor, guidance: float | None = None) -> Tensor:
         """x̂0 at z, guided as asked or as given."""
