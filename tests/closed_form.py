@@ -58,6 +58,7 @@ class ClosedForm(Prior):
         return self.condition([FREE] * len(condition), condition.seconds)
 
     def z_shape(self, seconds: float) -> tuple[int, ...]:
+        del seconds
         return (self.n,)
 
     def encode(self, audio: Tensor) -> Tensor:
@@ -174,7 +175,8 @@ def starts_of(prior: ClosedForm, prompts: Sequence[str], first: Callable[[int], 
 
 def orthonormal(n: int, seed: int = 0) -> Tensor:
     matrix = torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=F64)
-    return torch.linalg.qr(matrix)[0]
+    q: Tensor = torch.linalg.qr(matrix)[0]
+    return q
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

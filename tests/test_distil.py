@@ -88,7 +88,7 @@ def test_sds_finds_the_ring_of_its_prompt() -> None:
     low, high = prior.plane(5.0), prior.plane(10.0)
     first = 0.5 * prior.radius * (low[0] + high[1])
     settings = Settings(n_steps=200, t_first=(0.2, 0.4), t_last=(0.05, 0.1), n_pairs=2, antithetic=True)
-    found = walk(prior, starts_of(prior, ["low", "high"], lambda i: first), settings)
+    found = walk(prior, starts_of(prior, ["low", "high"], lambda _: first), settings)
     for theta, own, other in zip(found, (low, high), (high, low), strict=True):
         assert (own @ theta).norm() == pytest.approx(prior.radius, rel=0.03)
         assert (other @ theta).norm() < 0.03 * prior.radius
@@ -135,14 +135,14 @@ def test_through_an_encoder_that_loses_nothing_it_is_decoder_sds(target: str) ->
 def paths(prior: ClosedForm, starts: Sequence[Start], settings: Settings) -> list[Tensor]:
     """θ after each step."""
     seen: list[Tensor] = []
-    walk(prior, starts, settings, Run(on_step=lambda step, at: seen.append(at.theta.clone())))
+    walk(prior, starts, settings, Run(on_step=lambda _, at: seen.append(at.theta.clone())))
     return seen
 
 
 def test_cancelled_between_steps() -> None:
     prior = gaussian()
     starts, seen = starts_of(prior, ["high", "low"]), list[int]()
-    run = Run(on_step=lambda step, at: seen.append(step.number), cancelled=lambda: len(seen) == 3)
+    run = Run(on_step=lambda step, _: seen.append(step.number), cancelled=lambda: len(seen) == 3)
     found = walk(prior, starts, SHORT, run)
     assert seen == [0, 1, 2]
     assert torch.equal(torch.stack(found), paths(prior, starts, SHORT)[2])
@@ -156,7 +156,7 @@ def test_a_resumed_walk_ends_at_the_same_bits() -> None:
     settings = Settings(n_steps=60, n_pairs=3, antithetic=True, weight="late", patience=15, still=0.2, rate=0.05)
     kept: list[bytes] = []
     stopped: list[int] = []
-    run = Run(keep=kept.append, on_step=lambda step, at: stopped.append(int(at.still.sum())))
+    run = Run(keep=kept.append, on_step=lambda _, at: stopped.append(int(at.still.sum())))
     whole = walk(prior, starts, settings, run)
     assert len(kept) == 2
     assert {0, 1} <= set(stopped[25:]), "one must have stopped before the others, after the first that was kept"
@@ -183,11 +183,11 @@ def test_it_stops_when_nothing_moves() -> None:
     starts = [Start(held, "high", 0), Start(free, "high", 1)]
     seen: list[Tensor] = []
     settings = Settings(n_steps=12, patience=5, still=0.02)
-    walk(prior, starts, settings, Run(on_step=lambda step, at: seen.append(at.still.clone())))
+    walk(prior, starts, settings, Run(on_step=lambda _, at: seen.append(at.still.clone())))
     assert len(seen) == 12
     assert seen[-1].tolist() == [True, False]
     numbers: list[int] = []
-    walk(prior, [Start(held, "high", 0)], settings, Run(on_step=lambda step, at: numbers.append(step.number)))
+    walk(prior, [Start(held, "high", 0)], settings, Run(on_step=lambda step, _: numbers.append(step.number)))
     assert numbers == [0, 1, 2, 3, 4]
 
 
@@ -326,7 +326,7 @@ def test_times_go_from_the_first_range_to_the_last() -> None:
     prior = gaussian()
     times: list[float] = []
     settings = Settings(n_steps=50, t_first=(0.7, 0.9), t_last=(0.15, 0.35), patience=100)
-    walk(prior, starts_of(prior, ["high"]), settings, Run(on_step=lambda step, at: times.append(step.t)))
+    walk(prior, starts_of(prior, ["high"]), settings, Run(on_step=lambda step, _: times.append(step.t)))
     for number, t in enumerate(times):
         low = 0.7 + (0.15 - 0.7) * number / 49
         assert low - 1e-6 <= t <= low + 0.2 + 1e-6
@@ -384,7 +384,7 @@ def test_adam_is_adam() -> None:
 
 def test_steps_are_told_in_order() -> None:
     prior, told = gaussian(), list[Step]()
-    walk(prior, starts_of(prior, ["high", "low"]), SHORT, Run(on_step=lambda step, at: told.append(step)))
+    walk(prior, starts_of(prior, ["high", "low"]), SHORT, Run(on_step=lambda step, _: told.append(step)))
     assert [step.number for step in told] == list(range(8))
     assert all(len(step.losses) == 2 for step in told)
     assert all(math.isfinite(loss) and loss > 0 for step in told for loss in step.losses)

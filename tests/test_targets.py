@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from closed_form import F64, FREE, ClosedForm, Line, Mixture, Sinusoids, drawn, gaussian, mixture, sinusoids
+from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
@@ -63,7 +64,7 @@ def close(found: Tensor, expected: Tensor, relative: float = 1e-9) -> None:
 
 
 def walked(prior: ClosedForm, z0: Tensor, t: Tensor, n_steps: int, eps: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """DDIM inversion as Euler's rule for d(z/α) = ε̂ d(σ/α) (Song et al. 2021, eq. 14), from a hundredth of a step on."""
+    """DDIM inversion as Euler's rule for d(z/α) = ε̂ d(σ/α) (Song et al. 2021, eq. 14), from 0.01 of a step on."""
     times = [t / n_steps * 0.01, *(t * k / n_steps for k in range(1, n_steps + 1))]
     u = z0
     for before, now in pairwise(times):
@@ -200,17 +201,12 @@ def test_steps_converge_to_the_probability_flow(prior: ClosedForm) -> None:
 
 def flowed(prior: ClosedForm, z0: Tensor, t: float, eps: Tensor, prompt: str) -> Tensor:
     """The probability flow from z_t to 0, solved to 1e-9."""
-    if prior.schedule.alpha(torch.tensor([0.5])) == 0.5:
-        time_of = lambda s: s / (1 + s)  # noqa: E731
-    else:
-        time_of = lambda s: math.atan(s) * 2 / math.pi  # noqa: E731
+    is_flow = bool(prior.schedule.alpha(torch.tensor([0.5])) == 0.5)
     at = torch.tensor([t], dtype=F64)
     first = float(prior.schedule.sigma(at) / prior.schedule.alpha(at))
 
-    def slope(
-        s: float, u: np.ndarray[tuple[int], np.dtype[np.float64]]
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        now = torch.tensor([time_of(s)], dtype=F64)
+    def slope(s: float, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        now = torch.tensor([s / (1 + s) if is_flow else math.atan(s) * 2 / math.pi], dtype=F64)
         z = prior.schedule.alpha(now) * torch.from_numpy(u)[None]
         return np.asarray(prior.eps(z, now, prompt)[0].numpy())
 

@@ -1,9 +1,10 @@
 """What score distillation costs at the real size of Stable Audio Open 1.0: `python tools/bench_distill.py`.
 
 Random weights in its published configuration, through the project's own adapter; each case in a process of its own, so
-that its peak of memory is its own. Prints one JSON line: the cases with seconds a step (by the clock and of the processors),
-the parts of a step and the peak of memory (GB), and what follows for a machine of 24 GB. Text is encoded once a prompt, so the T5 encoder is not
-run: random states of its shape take its place, and its weights are counted in. Some minutes on two cores.
+that its peak of memory is its own. Prints one JSON line: the cases with seconds a step (by the clock, and of the
+processors), the parts of a step and the peak of memory (GB), and what follows for a machine of 24 GB. Text is encoded
+once a prompt, so the T5 encoder is not run: random states of its shape take its place, and its weights are counted in.
+Some minutes on two cores.
 """
 
 from __future__ import annotations
