@@ -50,7 +50,10 @@ def main() -> None:
     if options.case:
         print(json.dumps(case(options)))
         return
-    cases = {name: _apart(["--case", "--steps", str(options.steps), *words]) for name, words in CASES.items()}
+    cases: dict[str, dict[str, Any]] = {}
+    for name, words in CASES.items():
+        cases[name] = _apart(["--case", "--steps", str(options.steps), *words])
+        print(f"{name}: {json.dumps(cases[name])}", file=sys.stderr, flush=True)
     print(json.dumps({"cases": cases, "fit": fit(cases)}))
 
 
