@@ -27,7 +27,7 @@ from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.project import Project, load_project
 from sfxgen.manifest.reader import Entry
-from sfxgen.manifest.sound import File, Sound
+from sfxgen.manifest.sound import ONE_EACH, Sound
 from sfxgen.priors.names import digest_of
 
 MASTER_VERSION = 1  # raise when mastering gives other samples for the same input and settings
@@ -200,7 +200,7 @@ def _plan_entry(
     base = "/".join(part for part in (out, inside("", sound.output.folder or ""), entry.name) if part)
     slots = tuple(_slots(entry, base, settings.format))
     locked = lock.sounds.get(entry.name)
-    body = File(source=entry.sources) if sound.file else sound.body
+    body = sound.body.model_copy(update={"source": entry.sources}) if entry.sources else sound.body
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
     recordings = tuple((source, disk.digest(source)) for source in entry.sources)
     config = project.config
@@ -236,8 +236,9 @@ def _plan_entry(
 def _slots(entry: Entry, base: str, extension: str) -> Iterator[Slot]:
     """name.wav for a single file, name_01.wav … for variations, name_soft_01.wav … for layers of them."""
     sound = entry.sound
-    layers: Mapping[str, tuple[float, float]] = sound.layers or {"": (0.0, 1.0)}
-    count = len(entry.sources) if sound.file else sound.variations
+    stems = sound.separate.stem_names if sound.separate else ("",)
+    layers: Mapping[str, tuple[float, float]] = sound.layers or dict.fromkeys(stems, (0.0, 1.0))
+    count = len(entry.sources) if sound.kind in ONE_EACH else sound.variations
     origin = f"seed {sound.seed}" if sound.seed is not None else f"name {entry.name}"
     for layer, intensity in layers.items():
         for index in range(1, count + 1):

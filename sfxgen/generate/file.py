@@ -9,7 +9,7 @@ from sfxgen.codec import decode
 from sfxgen.draw import Draw
 from sfxgen.errors import SourceUnreadable
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.sound import File
+from sfxgen.manifest.recordings import File
 
 
 def render(spec: File, draws: Sequence[Draw], request: Request) -> list[Audio]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,20 +13,23 @@ from numpy.typing import NDArray
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.impact import AnyBody, Impact
+from sfxgen.manifest.impact import AnyBody, Impact, Mode, Room, Tuning
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import Contact, contact
 from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
-from sfxgen.physics.strike import Partials
+from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Partials
 from sfxgen.synths.modal import ModalSynth
+from sfxgen.synths.noise import white_spectrum
+from sfxgen.synths.room import impulse, reverberated
 
 FULL_SCALE_PA = 200.0  # the pressure, a metre away, that is 1.0: 140 dB peak, a hammer on an anvil
 END_DB = -70.0  # a take ends where its ringing has fallen this far
 LONGEST_S = 12.0
 LONGEST_CLICK_S = 0.2
+ROOM_SEED = 0  # one room for all sounds that name none of their own
 TINY = 1e-12  # keeps divisions and logarithms finite
 
 
@@ -44,6 +48,13 @@ def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]
 
     A take lasts `request.duration_s`, or until each blow has rung down by END_DB, at most LONGEST_S.
     """
+    partials, touching = struck(spec, request)
+    takes = [_blows(spec, touching, partials, draw) for draw in draws]
+    return [Audio.of(_take(spec, partials, blows, request), request.rate_hz) for blows in takes]
+
+
+def struck(spec: Impact, request: Request) -> tuple[Partials, Contact]:
+    """The body's partials, tuned as the spec says, and how striker and body touch."""
     body = body_of(spec.object)
     material = MATERIALS[spec.object.material]
     found = request.cached(
@@ -51,12 +62,30 @@ def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]
     )
     size_m = spec.object.size_m[0]
     partials = strike.partials(Modes.from_bytes(found), body, size_m, material, spec.damping, request.rate_hz)
+    partials = tuned(partials, spec.tuning, request.rate_hz)
     striker = MATERIALS[spec.striker.material]
     touching = contact(
         striker, material, spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg
     )
-    takes = [_blows(spec, touching, partials, draw) for draw in draws]
-    return [Audio.of(_take(spec, partials, blows, request), request.rate_hz) for blows in takes]
+    return partials, touching
+
+
+def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
+    """The partials moved as `tuning` says; those that leave the range of hearing are gone."""
+    if tuning == Tuning():
+        return partials
+    n = len(partials.frequency_hz)
+    own = [*tuning.modes, *[Mode()] * max(0, n - len(tuning.modes))][:n]
+    semitones = tuning.semitones + np.array([mode.semitones for mode in own])
+    ring = tuning.ring * np.array([mode.ring for mode in own])
+    frequency_hz = partials.frequency_hz * 2.0 ** (semitones / 12.0)
+    heard = (frequency_hz >= LOWEST_HZ) & (frequency_hz <= min(HIGHEST_HZ, 0.45 * rate_hz))
+    return replace(
+        partials,
+        frequency_hz=frequency_hz[heard],
+        decay_per_s=(partials.decay_per_s / ring)[heard],
+        gain=partials.gain[:, heard],
+    )
 
 
 def body_of(item: AnyBody) -> Body:
@@ -64,6 +93,18 @@ def body_of(item: AnyBody) -> Body:
     first, *rest = item.size_m
     ratios = (1.0, *(float(f"{side / first:.12g}") for side in rest))
     return Body(item.shape, ratios, float(f"{getattr(item, 'wall_m', 0.0) / first:.12g}"))
+
+
+def body_struck(spec: Impact, request: Request) -> tuple[Partials, list[Blow]]:
+    """The partials, and the blows of a take in the middle of all ranges, without their spread."""
+    partials, touching = struck(spec, request)
+    steady = spec.model_copy(update={"bounces": spec.bounces.model_copy(update={"spread": 0.0})})
+    return partials, _blows(steady, touching, partials, Draw(0, (0.5, 0.5)))
+
+
+def clicks(spec: Impact, blows: Sequence[Blow], partials: Partials, rate_hz: int) -> list[Array]:
+    """The knock of each blow, its middle in its own middle."""
+    return [_click(spec, blow, partials, rate_hz) for blow in blows]
 
 
 def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> list[Blow]:
@@ -75,7 +116,7 @@ def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> l
     blows, at = [], 0.0
     for _ in range(spec.bounces.count + 1):
         impulse = float(touching.impulse_n_s(np.array(speed), spec.bounces.restitution))
-        contact_s = float(touching.duration_s(np.array(speed)))
+        contact_s = spec.tuning.contact * float(touching.duration_s(np.array(speed)))
         blows.append(Blow(at, int(rng.choice(points, p=share)), impulse, contact_s))
         at += interval * (1 + spec.bounces.spread * rng.uniform(-1, 1))
         speed *= spec.bounces.restitution * (1 + spec.bounces.spread * rng.uniform(-1, 1))
@@ -86,17 +127,35 @@ def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> l
 def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Request) -> Array:
     """The samples of one take. It is made alone, so that adding a variation changes no byte of the others."""
     rate_hz = request.rate_hz
-    clicks = [_click(spec, blow, partials, rate_hz) for blow in blows]
-    lead = max(len(wave) for wave in clicks) // 2  # what precedes the middle of the first contact
+    knocks = clicks(spec, blows, partials, rate_hz)
+    lead = max(len(wave) for wave in knocks) // 2  # what precedes the middle of the first contact
     starts = [round(blow.at_s * rate_hz) for blow in blows]
     longest_s = min(LONGEST_S, request.duration_s or LONGEST_S)
     ringing = _ringing(partials, _amplitudes(spec, partials, blows), starts, round(longest_s * rate_hz), rate_hz)
     natural = lead + max(len(ringing), starts[-1] + lead)
     block = np.zeros(round(request.duration_s * rate_hz) if request.duration_s else natural)
     _add(block, lead, ringing)
-    for start, wave in zip(starts, clicks, strict=True):
+    for start, wave in zip(starts, knocks, strict=True):
         _add(block, lead + start - len(wave) // 2, wave)
+    if spec.room:
+        block = _in_room(block, spec.room, rate_hz)[: len(block) if request.duration_s else None]
     return _faded(block, rate_hz)
+
+
+def _in_room(dry: Array, room: Room, rate_hz: int) -> Array:
+    """With the room's answer, which is the same for all takes; it goes on until it has fallen by 60 dB."""
+    longest_s = min(LONGEST_S, max(band.t60_s for band in room.bands))
+    with torch.inference_mode():
+        answer = room_impulse(room, max(2, round(longest_s * rate_hz)), rate_hz)
+        return np.asarray(reverberated(torch.from_numpy(dry), answer).numpy())
+
+
+def room_impulse(room: Room, n_frames: int, rate_hz: int) -> torch.Tensor:
+    """The room's answer to a click, float64 [n_frames]."""
+    levels = [[band.centre_hz, band.level_db, math.log(band.t60_s)] for band in room.bands]
+    centre_hz, level_db, log_t60 = torch.tensor(levels, dtype=torch.float64).T.contiguous()
+    white = white_spectrum(np.random.Generator(np.random.PCG64(ROOM_SEED)), (n_frames // 2 + 1,))
+    return impulse(torch.from_numpy(white), centre_hz, level_db, log_t60, n_frames, rate_hz)
 
 
 def _ringing(partials: Partials, amplitude: Array, starts: Sequence[int], n_most: int, rate_hz: int) -> Array:

@@ -9,7 +9,7 @@ from sfxgen.manifest.document import Document, Key
 from sfxgen.manifest.faults import show
 from sfxgen.manifest.master import RATES_HZ, Master
 from sfxgen.manifest.paths import inside
-from sfxgen.manifest.sound import Sound
+from sfxgen.manifest.sound import ONE_EACH, Sound
 
 _FORMAT_KEYS = {"format", "encoding", "rate_hz"}
 
@@ -29,9 +29,12 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
     elif sound.loop and output.format in ("mp3", "m4a"):
         formats = "wav, flac, ogg or opus"
         yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")
-    if sound.file and sound.layers:
+    if sound.sources and sound.layers:
         yield fault(["layers"], "a recording has no velocity layers", "layers with impact, fm or texture")
-    if sound.file and sound.variations > 1:
+    if sound.separate and sound.variations > 1:
+        cure = "each stem is one file"
+        yield fault(["variations"], "a recording is taken apart in one way", "variations with another kind", cure)
+    elif sound.kind in ONE_EACH and sound.variations > 1:
         cure = "write a list of recordings as its source"
         yield fault(["variations"], "one recording gives one variation", "variations with another kind", cure)
     if sound.output.model_fields_set & _FORMAT_KEYS:
@@ -40,10 +43,10 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
     if sound.output.folder is not None and inside("", sound.output.folder) is None:
         problem = f"{show(sound.output.folder)} leaves the output folder"
         yield fault(["output", "folder"], problem, "a relative path below it, without ..")
-    for index, source in enumerate(sound.file.source if sound.file else ()):
+    for index, source in enumerate(sound.sources):
         if inside(folder, source) is None:
             problem, cure = f"{show(source)} leaves the project", "copy the recording into the project"
-            yield fault(["file", "source", index], problem, "a path relative to this manifest", cure)
+            yield fault([sound.kind, "source", index], problem, "a path relative to this manifest", cure)
 
 
 def check_master(master: Master, document: Document) -> Iterator[Fault]:

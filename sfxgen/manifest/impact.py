@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import Between, Spec
@@ -128,6 +129,59 @@ class Bounces(Spec):
     )
 
 
+class RoomBand(Spec):
+    """What a room gives back in one band."""
+
+    centre_hz: Annotated[float, Field(ge=20, le=20_000)] = Field(description="Middle of the band (Hz).")
+    level_db: Annotated[float, Field(ge=-90, le=30)] = Field(
+        -20.0, description="Energy that the room adds, beside that of the direct sound in this band (dB)."
+    )
+    t60_s: Annotated[float, Field(ge=0.02, le=20)] = Field(0.5, description="Time in which it falls by 60 dB (s).")
+
+
+class Room(Spec):
+    """The room around it, as noise that dies away in each band."""
+
+    bands: Annotated[tuple[RoomBand, ...], Field(strict=False, min_length=1, max_length=12)] = Field(
+        (
+            RoomBand(centre_hz=250, t60_s=0.8),
+            RoomBand(centre_hz=1000, t60_s=0.6),
+            RoomBand(centre_hz=4000, level_db=-24, t60_s=0.4),
+        ),
+        description="Bands, the lowest first; the outer ones go on to the ends of hearing.",
+    )
+
+    @field_validator("bands")
+    @classmethod
+    def _rising(cls, bands: tuple[RoomBand, ...]) -> tuple[RoomBand, ...]:
+        centres = [band.centre_hz for band in bands]
+        if any(later <= earlier for earlier, later in itertools.pairwise(centres)):
+            raise PydanticCustomError("order", "the room's bands are out of order; expected the lowest first")
+        return bands
+
+
+class Mode(Spec):
+    """One partial's own deviation."""
+
+    semitones: Annotated[float, Field(ge=-12, le=12)] = Field(0.0, description="Higher or lower than physics has it.")
+    ring: Annotated[float, Field(ge=0.05, le=20)] = Field(1.0, description="Ring time, times what physics has.")
+
+
+class Tuning(Spec):
+    """How the body departs from what its shape and material alone would do; guidance by a prompt writes it."""
+
+    semitones: Annotated[float, Field(ge=-48, le=48)] = Field(
+        0.0, description="All partials up or down: a body that is smaller or larger, stiffer or softer."
+    )
+    ring: Annotated[float, Field(ge=0.02, le=50)] = Field(1.0, description="All ring times, times what physics has.")
+    contact: Annotated[float, Field(ge=0.02, le=50)] = Field(
+        1.0, description="Contact time, times Hertz's: above 1 the striker is padded, below 1 it is sharp."
+    )
+    modes: Annotated[tuple[Mode, ...], Field(strict=False, max_length=64)] = Field(
+        (), description="Deviations of single partials, the lowest first."
+    )
+
+
 class Impact(Spec):
     """A free elastic body is struck and rings. Pitch, ring time and level follow from sizes, materials and speed."""
 
@@ -145,6 +199,8 @@ class Impact(Spec):
         1.0, description="Internal damping, times that of the material: 1 free, about 3 lying, 10 held."
     )
     bounces: Bounces = Field(Bounces(), description="Blows after the first.")
+    tuning: Tuning = Field(Tuning(), description="Departures from physics; guidance by a prompt writes them.")
+    room: Room | None = Field(None, description="The room around it; none: in the open.")
     click_db: Annotated[float, Field(ge=-60, le=24)] = Field(
         0.0,
         description="Level of the knock of the two bodies themselves, beside the ringing (dB, 0 as physics has it).",

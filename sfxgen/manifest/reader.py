@@ -16,12 +16,13 @@ from sfxgen.manifest.faults import nearest, show, validated
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.presets import SYNTH_KINDS, presets
-from sfxgen.manifest.sound import KINDS, NAME_PATTERN, Defaults, Sound
+from sfxgen.manifest.sound import KINDS, NAME_PATTERN, ONE_EACH, PROMPTED, Defaults, Sound
 
 MAX_NAME = 100
 _RESERVED = re.compile(r"con|prn|aux|nul|com[1-9]|lpt[1-9]", re.IGNORECASE)  # Windows refuses these as file names
 _TOP_KEYS = ("version", "defaults", "sounds")
-_NEVER = {"file": ("variations", "layers"), "impact": ("loop",)}  # kind → keys that mean nothing to it
+_ONE_EACH = dict.fromkeys(ONE_EACH, ("variations", "layers"))
+_NEVER = {**_ONE_EACH, "edit": ("layers",), "impact": ("loop",)}  # kind → keys that mean nothing to it
 _SOUNDS = "a mapping such as coin: bright coin pickup"
 
 
@@ -116,7 +117,7 @@ class Reader:
         self._note(document, faults)
         if sound is None or started is None or faults or not is_named:
             return
-        sources = tuple(inside(folder, source) or "" for source in sound.file.source) if sound.file else ()
+        sources = tuple(inside(folder, source) or "" for source in sound.sources)
         place = document.place(base, at_key=True)
         self.entries[name] = Entry(name, sound, document.name, *place, sources, choice)
 
@@ -157,10 +158,10 @@ class Reader:
         if isinstance(body, dict) and "preset" in body and kind in SYNTH_KINDS:
             return self._named_preset(document, name, kind, raw)
         has_prompt = isinstance(prompt, str) and bool(prompt.strip())
-        if has_prompt and kind not in ("file", "text") and isinstance(body, dict | None):
+        if has_prompt and kind in ("", *SYNTH_KINDS) and isinstance(body, dict | None):
             return self._chosen_preset(document, name, kind, raw)
-        if kind == "text" and "prompt" not in raw:
-            problem, cure = "text has no prompt to be sampled by", "add prompt: what it sounds like"
+        if kind in PROMPTED and "prompt" not in raw:
+            problem, cure = f"{kind} has no prompt to go by", "add prompt: what it shall sound like"
             self._note(document, [document.fault([*base, kind], problem, cure=cure, sound=name, at_key=True)])
             return None
         if kind:

@@ -13,10 +13,17 @@ from pydantic import BaseModel
 from sfxgen.manifest.config import Config
 from sfxgen.manifest.presets import SYNTH_KINDS, presets
 from sfxgen.manifest.reader import MAX_NAME
-from sfxgen.manifest.sound import KINDS, LAYER_NAME, NAME_PATTERN, Defaults, Sound
+from sfxgen.manifest.recordings import LAYER_NAME
+from sfxgen.manifest.sound import KINDS, NAME_PATTERN, PROMPTED, Defaults, Sound
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_WHOLE = ("File", "Note")  # models that no preset fills up: what they require must be written
+_WHOLE = (
+    "File",
+    "Edit",
+    "Separate",
+    "Enhance",
+    "Note",
+)  # models that no preset fills up: what they require must be written
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -27,10 +34,21 @@ def manifest_schema() -> dict[str, Any]:
         _offer_presets(definitions[kind.capitalize()], kind)
     for name in ("Sound", "Defaults"):
         definitions[name]["properties"]["layers"] = _layers(definitions[name]["properties"]["layers"])
+        guide = definitions[name]["properties"]["guide"]
+        definitions[name]["properties"]["guide"] = {
+            "description": guide["description"],
+            "anyOf": [{"type": "boolean"}, {"$ref": "#/definitions/Guide"}],
+        }
+    stems = definitions["Separate"]["properties"]["stems"]
+    definitions["Separate"]["properties"]["stems"] = {
+        "description": stems.pop("description"),
+        "anyOf": [{"const": "auto"}, stems],
+    }
     sound["properties"]["prompt"]["type"] = "string"
     sound["anyOf"] = [{"required": [key]} for key in ("prompt", *KINDS)]
     sound["dependencies"] = {kind: {"not": {"anyOf": _others(kind)}} for kind in KINDS}
-    sound["dependencies"]["text"]["required"] = ["prompt"]
+    for kind in PROMPTED:
+        sound["dependencies"][kind]["required"] = ["prompt"]
     return {
         "$schema": _DRAFT,
         "title": "sfxgen manifest",

@@ -9,28 +9,14 @@ from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.fm import Fm
+from sfxgen.manifest.guide import Guide, switched
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.master import Master
+from sfxgen.manifest.recordings import MAX_VARIATIONS, Edit, Enhance, File, LayerName, Prompt, Separate
 from sfxgen.manifest.text import Text
 from sfxgen.manifest.texture import Texture
 
-MAX_VARIATIONS = 64
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*"
-LAYER_NAME = r"^[a-z0-9][a-z0-9_]*$"
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-class File(Spec):
-    """A recording that only needs mastering."""
-
-    source: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...],
-        BeforeValidator(_one_or_many),
-        Field(strict=False, min_length=1, max_length=MAX_VARIATIONS, json_schema_extra={"type": ["string", "array"]}),
-    ] = Field(description="Path of the recording, relative to the manifest; or a list of them, one variation each.")
 
 
 class Output(Master):
@@ -48,7 +34,6 @@ class Output(Master):
 
 
 Intensity = Annotated[tuple[float, float], Between(0, 1)]
-LayerName = Annotated[str, Field(pattern=LAYER_NAME, max_length=32)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -82,6 +67,9 @@ class Defaults(Spec):
         None, description="Length (s). Without it the sound lasts as long as it rings."
     )
     loop: bool | None = Field(None, description="Repeats without a seam.")
+    guide: Annotated[Guide, BeforeValidator(switched)] = Field(
+        default_factory=Guide, description="How a prompt guides impact, fm and texture; false: not at all."
+    )
     tags: Annotated[tuple[Tag, ...], Field(strict=False, max_length=64)] = Field(
         (), description="Free words, handed on to the index."
     )
@@ -94,13 +82,16 @@ class Defaults(Spec):
 class Sound(Defaults):
     """One entry under `sounds:`."""
 
-    prompt: Annotated[str, Field(pattern=r"\S", max_length=500)] | None = Field(
+    prompt: Prompt | None = Field(
         None, description="What it sounds like, in plain words. Alone, it also chooses the kind."
     )
     impact: Impact | None = Field(None, description="Something is struck: modal physics.")
     fm: Fm | None = Field(None, description="Frequency modulation: lasers, coins, engines, interface.")
     texture: Texture | None = Field(None, description="Noise bands and grains: wind, rain, fire, blasts, steps.")
     text: Text | None = Field(None, description="Sampled from the prior by its prompt, with no synth.")
+    edit: Edit | None = Field(None, description="A recording moved towards the prompt.")
+    separate: Separate | None = Field(None, description="A recording taken apart into the sounds in it.")
+    enhance: Enhance | None = Field(None, description="Speech in a recording without what disturbs it.")
     file: File | None = Field(None, description="A recording that only needs mastering.")
 
     @property
@@ -113,5 +104,21 @@ class Sound(Defaults):
         body: Spec = getattr(self, self.kind)
         return body
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Paths of the recordings that it begins with, relative to the manifest."""
+        return tuple(getattr(self.body, "source", ()))
 
-KINDS: dict[str, type[Spec]] = {"impact": Impact, "fm": Fm, "texture": Texture, "text": Text, "file": File}
+
+KINDS: dict[str, type[Spec]] = {
+    "impact": Impact,
+    "fm": Fm,
+    "texture": Texture,
+    "text": Text,
+    "edit": Edit,
+    "separate": Separate,
+    "enhance": Enhance,
+    "file": File,
+}
+ONE_EACH = ("file", "separate", "enhance")  # kinds whose recordings or stems say how many files there are
+PROMPTED = ("text", "edit")  # kinds that are nothing without a prompt

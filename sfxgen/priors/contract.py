@@ -16,6 +16,8 @@ import torch
 from sfxgen.credit import Credit
 from sfxgen.priors.diffusion import Denoise, Schedule, ddim, draw_noise, guided
 
+AGREEMENT_TIMES = (0.2, 0.4, 0.6)
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -71,6 +73,13 @@ class Prior(ABC):
     @abstractmethod
     def unconditional(self, condition: Condition) -> Condition:
         """The same batch with nothing said about how it sounds; the length is kept."""
+
+    def repeated(self, condition: Condition, n: int) -> Condition:
+        """The condition of a single sound for n of them: text is encoded once."""
+        if len(condition) != 1:
+            raise ValueError(f"only the condition of one sound can be repeated, this one is of {len(condition)}")
+        encoded = {name: value.expand(n, *value.shape[1:]) for name, value in condition.encoded.items()}
+        return Condition(condition.prompts * n, condition.seconds, encoded)
 
     def drawn(self, condition: Condition, generators: Sequence[torch.Generator]) -> Condition:
         """What of the prompt's meaning each item takes, for priors where that is a choice of its own."""
@@ -163,6 +172,24 @@ class Prior(ABC):
         condition = self.drawn(condition, generators)
         audio = self.decode(self.sample_z0(condition, generators, steps, guidance), generators)
         return audio[..., : round(condition.seconds * self.rate_hz)]
+
+    @torch.no_grad()
+    def agreement(self, audio: torch.Tensor, condition: Condition, seed: int = 0) -> torch.Tensor:
+        """How much better the prior understands each sound when told its prompt, [batch]: higher is better.
+
+        The denoising error without the condition less that with it, at one noise a time: an estimate of the pointwise
+        mutual information of sound and prompt, up to a factor (Kong et al. 2024, eq. 5). Unlike the error alone it does
+        not favour what is easily denoised, such as silence.
+        """
+        z0 = self.encode(audio)
+        free = self.unconditional(condition)
+        gain = torch.zeros(len(audio), dtype=torch.float64)
+        for number, at in enumerate(AGREEMENT_TIMES):
+            t = torch.full((len(audio),), at, device=z0.device)
+            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(audio))])
+            errors = [(self.predict_x0(z, t, of) - z0).double().square().flatten(1).mean(1) for of in (free, condition)]
+            gain += (errors[0] - errors[1]).cpu() / len(AGREEMENT_TIMES)
+        return gain
 
     @torch.no_grad()
     def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = (0, 1, 2, 3)) -> torch.Tensor:

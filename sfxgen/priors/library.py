@@ -52,6 +52,8 @@ VARIANTS = ((0, 0), (-2, 0), (2, 0), (0, -1), (0, 1))  # (frames later, bands up
 DRAW_TEMPERATURE = 0.5  # how clearly one draw stands out before the others; evidence does the rest
 N_RETRIEVED = 32  # for each item, of the whole library
 N_SPREAD = 256  # evenly over the library's order, package by package: the unconditional model's stand-ins for the rest
+AGREEMENT_TIMES = (0.3, 0.6)
+NATS_AN_ERROR = 20.0  # of the mixture's denoising error beside the encoder's nats: their spreads over presets are alike
 SOUNDING_DB = 12.0  # above the floor
 
 
@@ -114,7 +116,10 @@ class LibraryPrior(Prior):
         return (math.ceil(frames / BLOCK_FRAMES) * BLOCK_FRAMES, mel.N_MELS)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        levels_db = mel.log_mel(audio.mean(1))
+        return self._laid_out(mel.log_mel(audio.mean(1)))
+
+    def _laid_out(self, levels_db: torch.Tensor) -> torch.Tensor:
+        """Levels [batch, frames, bands] → z, filled up to whole blocks."""
         missing = -levels_db.shape[1] % BLOCK_FRAMES
         padded = torch.nn.functional.pad(levels_db, (0, 0, 0, missing), value=mel.FLOOR_DB)
         return (padded - CENTRE_DB) / SCALE_DB
@@ -164,6 +169,25 @@ class LibraryPrior(Prior):
         packages that it never saw twice as often as the mixture's own log-mel distance (tools/evaluate/ranking.py)."""
         del seeds  # nothing is drawn
         return encoder.shipped().score(mel.log_mel(audio.mean(1)), prompts).double()
+
+    @torch.no_grad()
+    def agreement(self, audio: torch.Tensor, condition: Condition, seed: int = 0) -> torch.Tensor:
+        """The encoder's score less the mixture's denoising error: a sound must be recognised and lie near to sounds
+        that the prompt means, and two judges are harder to fool than one. The mixture's error needs no unconditional
+        one beside it: it is a distance from exemplars, and silence is none of them."""
+        levels_db = mel.log_mel(audio.mean(1))
+        score = encoder.shipped().score(levels_db, condition.prompts[:1])[:, 0].double()
+        z0 = self._laid_out(levels_db)
+        for number, at in enumerate(AGREEMENT_TIMES):
+            t = torch.full((len(audio),), at)
+            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(audio))])
+            error = (self.predict_x0(z, t, condition) - z0).square().flatten(1).mean(1)
+            score -= NATS_AN_ERROR / len(AGREEMENT_TIMES) * error.double()
+        return score
+
+    def repeated(self, condition: Condition, n: int) -> Condition:
+        """As in the contract; one set of exemplars serves all of them, which is several times faster."""
+        return Condition(condition.prompts * n, condition.seconds, condition.encoded)
 
     def natural_s(self, prompt: str) -> float:
         """How long such sounds last: the median of the exemplars that the prompt chooses (s)."""

@@ -40,29 +40,36 @@ class ModalSynth(nn.Module):
         self.phase = nn.Parameter(torch.zeros_like(self.amplitude) if phase is None else phase.double())
 
     def forward(self, n_frames: int) -> Tensor:
-        """Audio, float32 [batch, n_frames]. Modes at or above half the rate are silent.
+        """Audio, float32 [batch, n_frames]. Modes at or above half the rate are silent."""
+        return ringing(self.log_frequency, self.log_decay, self.amplitude, self.phase, n_frames, self.rate_hz)
 
-        A block matrix product: with s = -d + iω per frame, frame n = b B + i of a mode is Im(P_b Q_i), where
-        P_b = a exp(iφ + s b B) and Q_i = exp(s i). Angles are formed in float64: after 3 s of 20 kHz a float32 angle
-        is off by up to 0.02 rad.
-        """
-        frequency = self.log_frequency.exp()
-        audible = (frequency < self.rate_hz / 2 * (1 - 1e-12)).to(frequency.dtype)
-        omega = 2 * torch.pi * frequency / self.rate_hz  # rad a frame
-        decay = self.log_decay.exp() / self.rate_hz
-        block_at = BLOCK * torch.arange(-(-n_frames // BLOCK), dtype=torch.float64, device=omega.device)
-        frame = torch.arange(BLOCK, dtype=torch.float64, device=omega.device)
-        size = (-decay[:, None, :] * block_at[:, None]).exp().float()
-        angle = _wrapped(omega[:, None, :] * block_at[:, None])
-        cosine, sine = size * angle.cos(), size * angle.sin()  # [batch or 1, blocks, modes]
-        real = (self.amplitude * audible * self.phase.cos()).float()[:, None, :]
-        imaginary = (self.amplitude * audible * self.phase.sin()).float()[:, None, :]
-        p = torch.cat([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
-        q_size = (-decay[:, :, None] * frame).exp().float()
-        q_angle = _wrapped(omega[:, :, None] * frame)
-        q = torch.cat([q_size * q_angle.sin(), q_size * q_angle.cos()], dim=1)  # [batch or 1, 2 modes, BLOCK]
-        y = torch.matmul(p, q) if len(q) > 1 else torch.matmul(p.flatten(0, 1), q[0])
-        return y.reshape(len(self.amplitude), len(block_at) * BLOCK)[:, :n_frames]
+
+def ringing(
+    log_frequency: Tensor, log_decay: Tensor, amplitude: Tensor, phase: Tensor, n_frames: int, rate_hz: int
+) -> Tensor:
+    """The pure rendering of ModalSynth's parameters: float32 [batch, n_frames].
+
+    A block matrix product: with s = -d + iω per frame, frame n = b B + i of a mode is Im(P_b Q_i), where
+    P_b = a exp(iφ + s b B) and Q_i = exp(s i). Angles are formed in float64: after 3 s of 20 kHz a float32 angle
+    is off by up to 0.02 rad.
+    """
+    frequency = log_frequency.exp()
+    audible = (frequency < rate_hz / 2 * (1 - 1e-12)).to(frequency.dtype)
+    omega = 2 * torch.pi * frequency / rate_hz  # rad a frame
+    decay = log_decay.exp() / rate_hz
+    block_at = BLOCK * torch.arange(-(-n_frames // BLOCK), dtype=torch.float64, device=omega.device)
+    frame = torch.arange(BLOCK, dtype=torch.float64, device=omega.device)
+    size = (-decay[:, None, :] * block_at[:, None]).exp().float()
+    angle = _wrapped(omega[:, None, :] * block_at[:, None])
+    cosine, sine = size * angle.cos(), size * angle.sin()  # [batch or 1, blocks, modes]
+    real = (amplitude * audible * phase.cos()).float()[:, None, :]
+    imaginary = (amplitude * audible * phase.sin()).float()[:, None, :]
+    p = torch.cat([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
+    q_size = (-decay[:, :, None] * frame).exp().float()
+    q_angle = _wrapped(omega[:, :, None] * frame)
+    q = torch.cat([q_size * q_angle.sin(), q_size * q_angle.cos()], dim=1)  # [batch or 1, 2 modes, BLOCK]
+    y = torch.matmul(p, q) if len(q) > 1 else torch.matmul(p.flatten(0, 1), q[0])
+    return y.reshape(len(amplitude), len(block_at) * BLOCK)[:, :n_frames]
 
 
 def _wrapped(angle: Tensor) -> Tensor:

@@ -1,0 +1,239 @@
+"""A prompt and a synth's starts → the synth tuned to the prompt: rank, search, descend, keep the best.
+
+What comes out is a spec like any that a person writes, so variations, layers and loops need no prior any more.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sfxgen.distill.optimise import Run, Settings, Start, Step, Walk, distil, render
+from sfxgen.distill.search import Score, agreement_with, best_of, evolved, scores_of
+from sfxgen.distill.vocabulary import neighbours
+from sfxgen.generate import tunable_fm, tunable_texture
+from sfxgen.generate.fm import natural_duration_s as fm_duration_s
+from sfxgen.generate.recipe import Request
+from sfxgen.generate.texture import natural_duration_s as texture_duration_s
+from sfxgen.generate.tunable_fm import FmRenderer
+from sfxgen.generate.tunable_impact import ImpactRenderer
+from sfxgen.generate.tunable_texture import TextureRenderer
+from sfxgen.manifest.fm import Fm
+from sfxgen.manifest.guide import Candidate, Guide, Guided
+from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.texture import Band, Grains, Texture
+from sfxgen.priors.contract import Prior
+
+VERSION = 1  # raise when the same prompt and starts are guided elsewhere
+SHORTEST_S, LONGEST_S = 0.5, 2.0  # of what is guided; what goes on longer is alike throughout, or rings away
+WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
+N_NEIGHBOURS = 8
+MARGIN = 1.0  # by how much a neighbour's prompt must fit better to be worth a warning (nats)
+DRAWN = {"fm": tunable_fm.drawn, "texture": tunable_texture.drawn}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One sound to be guided. The first candidate is the start as written, or as the nearest preset has it.
+
+    digest: of all that the outcome follows from. seed: of its random choices.
+    """
+
+    digest: str
+    prompt: str
+    candidates: tuple[Candidate, ...]
+    settings: Guide
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Try:
+    """A start, and what it came from."""
+
+    candidate: Candidate
+    start: Start
+
+    def at(self, start: Start) -> _Try:
+        return replace(self, start=start)
+
+    @property
+    def name(self) -> str:
+        return f"{self.candidate.kind} '{self.candidate.preset}'" if self.candidate.preset else self.candidate.kind
+
+
+def guide(wish: Wish, prior: Prior, request: Request, run: Run | None = None) -> Guided:
+    """Tune one sound. Raises SfxgenError where the prior cannot follow the prompt or every start is silent."""
+    (found,) = guide_together([wish], prior, [request], [run or Run()])
+    return found
+
+
+def guide_together(
+    wishes: Sequence[Wish], prior: Prior, requests: Sequence[Request], runs: Sequence[Run]
+) -> list[Guided]:
+    """Tune several sounds, the descent of those of one length as one batch through the prior. Searching goes sound by
+    sound: it is cheap beside the descent."""
+    searches = [_Search(wish, prior, request, run) for wish, request, run in zip(wishes, requests, runs, strict=True)]
+    for search in searches:
+        search.begin()
+    for key in dict.fromkeys(search.batch_key for search in searches):
+        _descend([search for search in searches if search.batch_key == key], prior)
+    return [search.outcome() for search in searches]
+
+
+class _Search:
+    """One sound on its way."""
+
+    def __init__(self, wish: Wish, prior: Prior, request: Request, run: Run) -> None:
+        self.wish, self.prior, self.request, self.run = wish, prior, request, run
+        self.began = time.perf_counter()
+        self.ongoing = request.loop or all(_goes_on(candidate) for candidate in wish.candidates)
+        natural_s = max(_natural_s(candidate, prior, wish.prompt) for candidate in wish.candidates)
+        wanted_s = min(LONGEST_S, prior.window_s, max(SHORTEST_S, request.duration_s or natural_s))
+        self.seconds = math.ceil(round(wanted_s / WINDOW_S, 6)) * WINDOW_S
+        self.score: Score = agreement_with(prior, wish.prompt, self.seconds, self.ongoing)
+        self.finalists: list[_Try] = []
+        self.tries: list[_Try] = []
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        return (self.seconds, self.ongoing, self.wish.settings)
+
+    def begin(self) -> None:
+        """Rank all starts, search from the best."""
+        settings = self.wish.settings
+        tries = [_Try(c, self._start(c)) for c in (*self.wish.candidates, *self._random())]
+        found = scores_of([t.start for t in tries], self.prior, self.score)
+        order = [int(i) for i in torch.argsort(found, descending=True, stable=True)]
+        kinds = {candidate.kind for candidate in self.wish.candidates}
+        if len(kinds) > 1:  # they compete: the best of each, searched a little, and the winner goes on
+            firsts = [next(tries[i] for i in order if tries[i].candidate.kind == kind) for kind in sorted(kinds)]
+            searched = [self._evolved(t, settings.generations // 2) for t in firsts]
+            self.finalists = [self._best(searched)]
+        else:
+            chosen = [tries[i] for i in order[: settings.starts]]
+            self.finalists = [self._evolved(t, settings.generations) for t in chosen]
+        self.tries = [tries[0], *[tries[i] for i in order[:1]], *self.finalists]
+
+    def outcome(self) -> Guided:
+        """The best of all stages by the prior's score, with noise that none of them saw."""
+        fresh = [t.at(replace(t.start, seed=t.start.seed + 1)) for t in self.tries]
+        best = self._best(fresh)
+        before, after = (float(scores_of([t.start], self.prior, self.score)[0]) for t in (fresh[0], best))
+        renderer: Any = best.start.renderer
+        body = best.candidate.body if best is fresh[0] else renderer.spec_at(best.start.first)
+        rivals = sorted({candidate.kind for candidate in self.wish.candidates} - {best.candidate.kind})
+        over = f", before {' and '.join(rivals)}" if rivals else ""
+        kept = "as it was" if best is fresh[0] else f"score {before:.1f} → {after:.1f}"
+        return Guided(
+            digest=self.wish.digest,
+            kind=best.candidate.kind,
+            preset=best.candidate.preset,
+            body=body.model_dump(mode="json"),
+            before=round(before, 3),
+            after=round(after, 3),
+            steps=self.wish.settings.steps,
+            seconds=round(time.perf_counter() - self.began, 2),
+            why=f"guided by {self.prior.name} from {best.name}{over}: {kept}",
+            warnings=self._warnings(best),
+        )
+
+    def _warnings(self, best: _Try) -> tuple[str, ...]:
+        """Where the sound fits what it might be taken for better than its own prompt."""
+        audio = render([best.start], best.start.first[None], [best.start.seed], self.prior)
+        others = neighbours(self.wish.prompt, N_NEIGHBOURS)
+        fits = self.prior.fit(audio, [self.wish.prompt, *others])[0]
+        better = [name for name, fit in zip(others, fits[1:].tolist(), strict=True) if fit > float(fits[0]) + MARGIN]
+        if not better:
+            return ()
+        return (
+            f"by {self.prior.name}'s ear it fits {' and '.join(repr(n) for n in better[:3])} better than its prompt",
+        )
+
+    def _start(self, candidate: Candidate) -> Start:
+        renderer = _renderer(candidate, self.seconds, self.prior.rate_hz, self.request)
+        return Start(renderer, self.wish.prompt, self.wish.seed % 2**31)
+
+    def _random(self) -> list[Candidate]:
+        """Random starts, of kinds that are left open: a start that a person wrote is theirs."""
+        rng = np.random.Generator(np.random.PCG64(self.wish.seed))
+        kinds = sorted({candidate.kind for candidate in self.wish.candidates if candidate.kind in DRAWN})
+        if len(self.wish.candidates) == 1 or not kinds:
+            return []
+        return [
+            Candidate(kind, "", DRAWN[kind](rng))
+            for kind in kinds
+            for _ in range(self.wish.settings.draws // len(kinds))
+        ]
+
+    def _evolved(self, one: _Try, generations: int) -> _Try:
+        return one.at(evolved(one.start, self.prior, self.score, generations, self.run.cancelled))
+
+    def _best(self, tries: Sequence[_Try]) -> _Try:
+        start, _ = best_of([t.start for t in tries], self.prior, self.score)
+        return next(t for t in tries if t.start is start)
+
+
+def _descend(searches: Sequence[_Search], prior: Prior) -> None:
+    """Score distillation from all finalists of sounds of one length and one setting, as one batch."""
+    settings = searches[0].wish.settings
+    starts = [t.start for search in searches for t in search.finalists]
+    if not settings.steps:
+        return
+    guidance = prior.usual_guidance if settings.guidance is None else settings.guidance
+    how = Settings(
+        n_steps=settings.steps,
+        target=settings.method,
+        guidance=(guidance, guidance),
+        n_denoising=settings.denoising,
+    )
+    prompts = [start.prompt for start in starts]
+    condition = prior.condition(prompts, searches[0].seconds, ongoing=searches[0].ongoing)
+    thetas = iter(distil(starts, prior, condition, how, _together(searches)))
+    for search in searches:
+        search.tries += [t.at(replace(t.start, theta=next(thetas))) for t in search.finalists]
+
+
+def _together(searches: Sequence[_Search]) -> Run:
+    """One run for a batch. Only a sound by itself is resumed: the batch of a later try may be another."""
+    runs = [search.run for search in searches]
+    if len(runs) == 1:
+        return runs[0]
+
+    def on_step(step: Step, walk: Walk) -> None:
+        for run in runs:
+            run.on_step(step, walk)
+
+    return Run(on_step=on_step, cancelled=lambda: any(run.cancelled() for run in runs), warn=runs[0].warn)
+
+
+def _renderer(candidate: Candidate, seconds: float, rate_hz: int, request: Request) -> Any:
+    body = candidate.body
+    if isinstance(body, Fm):
+        return FmRenderer(body, seconds, rate_hz)
+    if isinstance(body, Texture):
+        return TextureRenderer(body, seconds, rate_hz)
+    if isinstance(body, Impact):
+        return ImpactRenderer(body, seconds, rate_hz, replace(request, rate_hz=rate_hz))
+    raise ValueError(f"{candidate.kind} cannot be guided")
+
+
+def _natural_s(candidate: Candidate, prior: Prior, prompt: str) -> float:
+    if isinstance(candidate.body, Fm):
+        return fm_duration_s(candidate.body)
+    if isinstance(candidate.body, Texture):
+        return texture_duration_s(candidate.body)
+    return prior.natural_s(prompt)
+
+
+def _goes_on(candidate: Candidate) -> bool:
+    body = candidate.body
+    if not isinstance(body, Texture):
+        return False
+    parts: tuple[Band | Grains, ...] = (*body.bands, *body.grains)
+    return body.envelope is None and all(part.envelope is None for part in parts)
