@@ -249,21 +249,26 @@ def test_nan_everywhere_is_said() -> None:
 
 
 class Drawing(Mixture):
-    """Its decoder draws: what it decodes is off by its own noise."""
+    """Its decoder draws, what it decodes is off by its own noise; and then runs out of memory above most_decoded."""
+
+    most_decoded = 1000
 
     def decode(self, z0: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         rows = [torch.randn(self.n, generator=generator, dtype=F64) for generator in generators]
+        if len(z0) > self.most_decoded:
+            raise torch.OutOfMemoryError("device out of memory")
         return super().decode(z0, generators) + 0.1 * torch.stack(rows)[:, None]
 
 
-@pytest.mark.parametrize(("most", "halvings"), [(8, 0), (7, 1), (4, 1), (3, 2), (1, 3)])
-def test_out_of_memory_halves_the_batch(most: int, halvings: int) -> None:
-    """With the same result, and one warning for each halving, however many steps there are."""
+@pytest.mark.parametrize("where", ["most_rows", "most_decoded"])
+@pytest.mark.parametrize(("most", "halvings"), [(8, 0), (7, 1), (3, 2), (1, 3)])
+def test_out_of_memory_halves_the_batch(where: str, most: int, halvings: int) -> None:
+    """In the network or in the decoder: with the same result, and one warning a halving, however many the steps."""
     prior = Drawing({name: mixture().of[name] for name in ("high", "low", FREE)})
     starts = starts_of(prior, ["high", "low"] * 4, lambda i: drawn(4, seed=i))
     settings = replace(SHORT, n_pairs=2, guidance=(2.0, 2.0))
     whole = walk(prior, starts, settings)
-    prior.most_rows = most
+    setattr(prior, where, most)
     said: list[str] = []
     parted = walk(prior, starts, settings, Run(warn=said.append))
     sizes = [8, 4, 2, 1][: halvings + 1]
