@@ -229,6 +229,10 @@ def render(
     duration_s: Annotated[float | None, typer.Option("--seconds", min=0.01, max=120, help="Length.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Repeats without a seam.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Fixes the random choices.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Folder for a picture and a table of what guidance did.")
+    ] = None,
+    unguided: Annotated[bool, typer.Option("--no-guide", help="The preset as it is.")] = False,
     project: Folder = None,
 ) -> None:
     """Make finished WAV files from a prompt. Works without a project."""
@@ -237,7 +241,16 @@ def render(
 
     root = find_root(project or Path())
     for line in run_render(
-        root, prompt, out, kind=kind, variations=variations, duration_s=duration_s, loop=loop, seed=seed
+        root,
+        prompt,
+        out,
+        kind=kind,
+        variations=variations,
+        duration_s=duration_s,
+        loop=loop,
+        seed=seed,
+        trace=trace,
+        guide=not unguided,
     ):
         print(line)
 

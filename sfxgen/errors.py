@@ -35,8 +35,18 @@ class SourceUnreadable(BadInput):
     """A recording that cannot be read or decoded."""
 
 
+class PromptUnknown(BadInput):
+    """A prompt that the prior has no word of."""
+
+
 class ProgramMissing(SfxgenError):
     """An outside program (ffmpeg) or an optional package that the request needs is not installed."""
+
+
+class Cancelled(SfxgenError):
+    """The work was ended before its result was there; nothing is wrong."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class CannotWrite(SfxgenError):

@@ -16,13 +16,22 @@ from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Union
 
-from sfxgen.errors import SfxgenError
+from sfxgen.errors import Cancelled, SfxgenError
+from sfxgen.guiding import Watcher, guidance, is_known
 from sfxgen.plan import Job
+from sfxgen.priors.names import is_library
 
 if TYPE_CHECKING:
     from sfxgen.make import Made  # its module imports numpy, which a build with nothing to do can spare
 
 T = TypeVar("T")
+OnStep = Callable[[str, int, int, float], None]  # sound, step, of how many, loss
+GUIDED_WEIGHT = 4  # of a sound that is to be guided, beside one that is only rendered
+
+
+def unheard(name: str, step: int, of: int, loss: float) -> None:
+    """Tells nobody."""
+    del name, step, of, loss
 
 
 @dataclass(frozen=True)
@@ -67,18 +76,26 @@ class Workers:
             self._submit(_import_synths)
 
     def run(
-        self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False
+        self,
+        jobs: Sequence[Job],
+        place: Place,
+        cancelled: Callable[[], bool] = lambda: False,
+        on_step: OnStep = unheard,
     ) -> Iterator[Outcome]:
         """Each job with what it made, or with the error that stopped it, as they finish.
 
-        Between jobs `cancelled` is asked; once it says yes, no further job is begun, and what is being made in other
-        processes is not waited for.
+        Between jobs `cancelled` is asked, and between the steps of guidance in this process; once it says yes, no
+        further job is begun, and what is being made in other processes is not waited for. on_step is told of guidance
+        in this process: the sound, the step, of how many, the loss.
         """
         if self.n == 1 or (len(jobs) == 1 and self._pool is None):
+            if not place.again:
+                guide_batches(jobs, place, cancelled, on_step)
             for job in jobs:
-                if cancelled():
+                outcome = None if cancelled() else attempt(job, place, _watcher(job.name, cancelled, on_step))
+                if outcome is None or isinstance(outcome, Cancelled):
                     return
-                yield job, attempt(job, place)
+                yield job, outcome
             return
         yield from self._run_in_processes(jobs, place, cancelled)
 
@@ -115,22 +132,54 @@ class Workers:
         return self._pool
 
 
-def default_workers(n_jobs: int) -> int:
-    """One process a core, but none for a handful of jobs: starting one costs as much as rendering several sounds."""
-    return max(1, min(usable_cores(), n_jobs // 4))
+def default_workers(jobs: Sequence[Job], root: Path) -> int:
+    """One process a core, but none for a handful of jobs: starting one costs as much as rendering several sounds, or as
+    guiding one. A pretrained prior is opened once: its jobs share batches in this process."""
+    if any(_is_pretrained(job, root) for job in jobs):
+        return 1
+    weight = sum(GUIDED_WEIGHT if job.guide and not job.guided else 1 for job in jobs)
+    return max(1, min(usable_cores(), len(jobs), weight // 4))
+
+
+def guide_batches(
+    jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False, on_step: OnStep = unheard
+) -> None:
+    """Guide together what shares a pretrained prior, into the cache, where each job then finds it.
+
+    What fails is left to the single jobs, each of which then says why. Our own prior gains nothing by batches: its
+    sounds are guided one by one, so that none depends on which others were stale.
+    """
+    from sfxgen.cache import Cache
+
+    cache = Cache(place.cache)
+    wanted = [job for job in jobs if _is_pretrained(job, place.root) and not is_known(job, cache)]
+    for prior in dict.fromkeys(job.prior for job in wanted):
+        batch = [job for job in wanted if job.prior == prior]
+        if len(batch) > 1 and not cancelled():
+            names = ", ".join(job.name for job in batch)
+            with contextlib.suppress(SfxgenError):
+                guidance(batch, place.root, cache, _watcher(names, cancelled, on_step))
+
+
+def _is_pretrained(job: Job, root: Path) -> bool:
+    return bool(job.prior) and not all(is_library(name, root) for name in job.prior)
+
+
+def _watcher(name: str, cancelled: Callable[[], bool], on_step: OnStep) -> Watcher:
+    return Watcher(lambda step, of, loss: on_step(name, step, of, loss), cancelled)
 
 
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def attempt(job: Job, place: Place) -> Made | SfxgenError:
+def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | SfxgenError:
     """Make the sound; a fault of ours becomes an error that names the sound, so that the other sounds go on."""
     from sfxgen.cache import Cache
     from sfxgen.make import make
 
     try:
-        return make(job, place.root, Cache(place.cache, write_only=place.again))
+        return make(job, place.root, Cache(place.cache, write_only=place.again), watcher)
     except SfxgenError as error:
         return error
     except Exception as error:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from sfxgen.credit import Credit
 from sfxgen.errors import BadInput
 from sfxgen.manifest.choice import Choice
+from sfxgen.manifest.guide import Guided
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.project import LOCK_FILE
 
@@ -57,6 +58,7 @@ class LockedSound:
     choice: Choice | None = None
     warnings: tuple[str, ...] = ()
     credits: tuple[Credit, ...] = ()
+    guided: Guided | None = None
 
 
 @dataclass

@@ -18,6 +18,8 @@ from sfxgen.disk import Disk
 from sfxgen.errors import SfxgenError
 from sfxgen.generate import KINDS, generate
 from sfxgen.generate.recipe import Request
+from sfxgen.guiding import Watcher, tuned
+from sfxgen.manifest.guide import Guided
 from sfxgen.plan import RENDER_RATE_HZ, Job, Slot
 
 _LENGTH = struct.Struct("<I")  # of the credits as JSON, which come first
@@ -48,14 +50,16 @@ class Made:
     warnings: tuple[str, ...]
     credits: tuple[Credit, ...]
     seconds: float
+    guided: Guided | None = None
 
 
-def make(job: Job, root: Path, cache: Cache) -> Made:
-    """generate (or take from the cache) → master → encode. Raises SfxgenError."""
+def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> Made:
+    """guide → generate (or take from the cache) → master → encode. Raises SfxgenError."""
     from sfxgen.codec import encode
     from sfxgen.master import master
 
     began = time.perf_counter()
+    job, guided, notes = tuned(job, root, cache, watcher)
     takes, credits = _takes(job, root, cache)
     periodic = job.loop and KINDS[job.kind].periodic
     mastered = master(takes, job.settings, loop=job.loop, periodic=periodic)
@@ -80,7 +84,8 @@ def make(job: Job, root: Path, cache: Cache) -> Made:
         )
         for slot, take in zip(job.slots, mastered.takes, strict=True)
     )
-    return Made(files, mastered.gain_db, mastered.warnings, credits, time.perf_counter() - began)
+    warnings = (*notes, *mastered.warnings)
+    return Made(files, mastered.gain_db, warnings, credits, time.perf_counter() - began, guided)
 
 
 def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], tuple[Credit, ...]]:

@@ -23,8 +23,11 @@ from sfxgen.lock import Lock, LockedSound, read_lock
 from sfxgen.manifest.base import Spec
 from sfxgen.manifest.choice import Choice
 from sfxgen.manifest.faults import nearest
+from sfxgen.manifest.guide import VERSION as GUIDE_VERSION
+from sfxgen.manifest.guide import Candidate, Guide, Guided
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
+from sfxgen.manifest.presets import SYNTH_KINDS
 from sfxgen.manifest.project import Project, load_project
 from sfxgen.manifest.reader import Entry
 from sfxgen.manifest.sound import ONE_EACH, Sound
@@ -56,7 +59,9 @@ class Slot:
 class Job:
     """Everything that making one sound needs, and nothing else: it travels to worker processes and machines.
 
-    prior: the names of the project's prior where the kind needs one, with the device it runs on; else none.
+    prior: the names of the project's prior where the kind or guidance needs one, with the device it runs on; else none.
+    guide: how the prompt guides the synth; None: not at all. guidance: digest of all that the outcome follows from.
+    guided: the outcome, where the lock has it. rivals: further starts. is_open: the prompt alone chose the start.
     recordings: (path, digest) of each recording that the raw key stands for; no digest where it is absent.
     """
 
@@ -74,6 +79,12 @@ class Job:
     recordings: tuple[tuple[str, str | None], ...]
     raw_key: str
     key: str
+    guide: Guide | None = None
+    guidance: str = ""
+    guided: Guided | None = None
+    rivals: tuple[Candidate, ...] = ()
+    preset: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,14 @@ def make_plan(
     return Plan(engine, out, tuple(sounds), tuple(_records(sounds, lock, disk)), orphans, left_alone)
 
 
+def as_sketch(planned: Planned) -> Planned:
+    """The sound without its guidance: keys and parts of its own, so that what is made of it does not count as done."""
+    job = planned.job
+    parts = {name: part for name, part in planned.parts.items() if name != "guidance"}
+    sketch = replace(job, guide=None, guided=None, guidance="", raw_key=_digest(job.raw_key), key=_digest(job.key))
+    return replace(planned, job=sketch, parts=parts)
+
+
 def has_stale_record(planned: Planned, lock: Lock) -> bool:
     """Whether a sound needs no making, but its prompt, tags or choice is not what the lock says."""
     locked = lock.sounds.get(planned.job.name)
@@ -204,10 +223,13 @@ def _plan_entry(
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
     recordings = tuple((source, disk.digest(source)) for source in entry.sources)
     config = project.config
-    prior = config.prior if KINDS[sound.kind].prior else ()
+    guide = sound.guide if sound.kind in SYNTH_KINDS and sound.prompt and sound.guide.on else None
+    prior = config.prior if KINDS[sound.kind].prior or guide else ()
     prior_part = _prior_part(prior, project.root, locked)
     parts = _parts(entry, body, slots, settings, engine, guard, _recording_part(recordings, locked), prior_part)
-    raw_key = _digest([parts[name] for name in _RAW_PARTS])
+    if guide:
+        parts["guidance"] = _guidance_part(entry, guide, parts)
+    raw_key = _digest([parts[name] for name in (*_RAW_PARTS, *(("guidance",) if guide else ()))])
     key = _digest([raw_key, *(parts[name] for name in _FINISHED_PARTS)])
     loop = bool(sound.loop)
     prompt = sound.prompt or ""
@@ -226,6 +248,12 @@ def _plan_entry(
         recordings=recordings,
         raw_key=raw_key,
         key=key,
+        guide=guide,
+        guidance=parts.get("guidance", ""),
+        guided=locked.guided if locked and locked.guided and locked.guided.digest == parts.get("guidance") else None,
+        rivals=entry.rivals,
+        preset=entry.choice.preset if entry.choice else "",
+        is_open=entry.choice is not None,
     )
     left_alone = tuple(slot.path for slot in slots if _is_a_persons(slot.path, disk, owned))
     reasons = tuple(_reasons(job, parts, locked, disk, left_alone))
@@ -245,6 +273,15 @@ def _slots(entry: Entry, base: str, extension: str) -> Iterator[Slot]:
             stem = "_".join(part for part in (base, layer, f"{index:02d}" if count > 1 else "") if part)
             seed = int.from_bytes(hashlib.sha256(f"{origin}/{layer}/{index}".encode()).digest()[:8], "little")
             yield Slot(f"{stem}.{extension}", layer, index, Draw(seed, intensity))
+
+
+def _guidance_part(entry: Entry, guide: Guide, parts: Mapping[str, str]) -> str:
+    """A digest of all that guidance depends on: neither variations nor mastering."""
+    follows_from = [parts[name] for name in ("kind", "recipe", "prior", "length", "kind's code")]
+    rivals = [rival.preset for rival in entry.rivals]
+    return _digest(
+        [*follows_from, entry.sound.prompt, guide.model_dump_json(), rivals, entry.sound.seed, GUIDE_VERSION]
+    )
 
 
 def _recording_part(recordings: Sequence[tuple[str, str | None]], locked: LockedSound | None) -> str:
@@ -307,8 +344,10 @@ def _reasons(
         return
     if locked.key != job.key:
         changed = [name for name in parts if parts[name] != locked.parts.get(name) and name != "description"]
-        if "prompt" in changed and "recipe" in changed:
+        if "prompt" in changed and ("recipe" in changed or "guidance" in changed):
             changed = ["prompt"]  # the rest follows from it
+        elif len(changed) > 1 and "guidance" in changed:
+            changed.remove("guidance")  # it follows from the others
         yield from (f"{name} changed" for name in changed or ["sfxgen"])
     for slot in job.slots:
         if not disk.exists(slot.path):

@@ -51,9 +51,18 @@ class Publisher:
         for file in made.files:
             self._write(file.slot.path, file.data)
             files[file.slot.path] = _record(file)
-        sound = LockedSound(job.key, job.raw_key, planned.parts, files, {}, planned.choice, made.warnings, made.credits)
+        sound = LockedSound(
+            key=job.key,
+            raw_key=job.raw_key,
+            parts=planned.parts,
+            files=files,
+            choice=planned.choice,
+            warnings=made.warnings,
+            credits=made.credits,
+            guided=made.guided,
+        )
         self._lock.sounds[job.name] = replace(sound, sidecars=self._write_sidecars(planned, sound))
-        self._unmade.remove(job.name)
+        self._unmade.discard(job.name)
         for warning in made.warnings:
             self._on_event(Event("warning", job.name, f"{planned.place}: sound '{job.name}': {warning}"))
 

@@ -10,6 +10,7 @@ from sfxgen.build import cache_folder
 from sfxgen.cache import Cache
 from sfxgen.disk import Disk, write_atomically
 from sfxgen.errors import BadInput
+from sfxgen.guiding import Watcher
 from sfxgen.lock import Lock
 from sfxgen.make import make
 from sfxgen.manifest.presets import SYNTH_KINDS
@@ -29,11 +30,14 @@ def render(
     duration_s: float | None = None,
     loop: bool = False,
     seed: int | None = None,
+    trace: Path | None = None,
+    guide: bool = True,
 ) -> Iterator[str]:
     """Make the variations of one prompt and write them: `out` itself, or out_01.wav and so on for several.
 
     The prior, the device and the mastering are those of the project in `root`, where there is one. Gives a line for
-    each file, and one for whose recordings they come from. Raises SfxgenError.
+    each file, and one for whose recordings they come from. trace: a folder for pictures of guidance; guide: whether the
+    prompt guides a synth. Raises SfxgenError.
     """
     if kind not in (None, *KINDS):
         raise BadInput(f"no kind '{kind}' can be made from a prompt; expected one of {', '.join(KINDS)}")
@@ -44,13 +48,17 @@ def render(
         **({"duration_s": duration_s} if duration_s is not None else {}),
         **({"loop": True} if loop else {}),
         **({"seed": seed} if seed is not None else {}),
+        **({} if guide else {"guide": False}),
     }
     config = load_config(root)
     wav = config.model_copy(update={"master": config.master.model_copy(update={"format": "wav"})})
     project = project_from_text(root, json.dumps({"version": 1, "sounds": {"sound": entry}}), wav)
     planned = make_plan(project, Lock(), Disk(root), "plain").sounds[0]
-    made = make(planned.job, root, Cache(cache_folder(root, config)))
-    yield f"{planned.job.kind}: {planned.choice.why if planned.choice else 'as asked'}"
+    made = make(planned.job, root, Cache(cache_folder(root, config)), Watcher(trace=trace))
+    kind = made.guided.kind if made.guided else planned.job.kind
+    yield f"{kind}: {planned.choice.why if planned.choice else 'as asked'}"
+    if made.guided:
+        yield f"{made.guided.why}; {made.guided.steps} steps, {made.guided.seconds:.1f} s"
     for file in made.files:
         path = out if len(made.files) == 1 else out.with_name(f"{out.stem}_{file.slot.index:02d}{out.suffix}")
         write_atomically(path, file.data)

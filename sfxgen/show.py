@@ -26,7 +26,7 @@ def show_plan(planning: Planning, as_json: bool) -> None:
         return
     rows = []
     for planned in planning.plan.sounds:
-        start = planned.choice.why if planned.choice else "as written"
+        start = _start_of(planned)
         why = ", ".join(planned.reasons) or "up to date"
         rows.append((planned.job.name, planned.job.kind, start, str(len(planned.job.slots)), why))
     print_table(("sound", "kind", "starts from", "files", "why"), rows)
@@ -34,6 +34,18 @@ def show_plan(planning: Planning, as_json: bool) -> None:
         print(f"will be removed, no sound makes it any more: {path}")
     _say_warnings(planning)
     print(f"{len(planning.plan.stale)} of {len(planning.plan.sounds)} sounds to make for {planning.plan.engine}")
+
+
+def _start_of(planned: Planned) -> str:
+    """Where a sound starts from, and what its prompt does with it."""
+    start = planned.choice.why if planned.choice else "as written"
+    job = planned.job
+    if job.guided:
+        return f"{start}; {job.guided.why}"
+    if job.guide and job.rivals:
+        rivals = ", ".join(f"{rival.kind} '{rival.preset}'" for rival in job.rivals)
+        return f"{start}; the prompt will guide it, tried against {rivals}"
+    return f"{start}; the prompt will guide it" if job.guide else start
 
 
 def show_stale(planning: Planning, as_json: bool) -> bool:
@@ -84,6 +96,9 @@ def progress(as_json: bool) -> Iterator[OnEvent]:
                 bar.update(task, total=event.data["stale"], visible=True)
             elif event.kind == "made":
                 bar.update(task, advance=1, description=escape(event.sound))
+            elif event.kind == "guiding":
+                step = f"{event.data['step']}/{event.data['of']}"
+                bar.update(task, description=escape(f"guiding {event.sound[:40]} {step}"))
             elif event.kind in _NOTEWORTHY:
                 bar.console.print(f"{event.kind}: {event.text}", markup=False, highlight=False)
 
@@ -104,6 +119,10 @@ def _plain_line(event: Event) -> None:
         print(f"made {event.sound} in {event.data['seconds']:.2f} s ({event.text})", flush=True)
     elif event.kind == "planned":
         print(f"{event.data['stale']} of {event.data['sounds']} sounds to make", flush=True)
+    elif event.kind == "sketched":
+        print(f"made {event.sound} in {event.data['seconds']:.2f} s, as it starts; guiding it …", flush=True)
+    elif event.kind == "guiding":
+        return  # many a second
     else:
         stream = sys.stderr if event.kind in _NOTEWORTHY else sys.stdout
         print(f"{event.kind}: {event.text}", file=stream, flush=True)
@@ -122,6 +141,10 @@ def show_report(report: Report, as_json: bool, everything: bool = False) -> None
         seconds = {name: f"{spent_s:.2f}" for name, spent_s in report.made.items()}
         rows = [(name, *_measures(lock.sounds[name]), seconds.get(name, "fresh")) for name in names]
         print_table(("sound", "files", "duration s", "loudness LUFS", "true peak dBTP", "loop", "time s"), rows)
+    for name in names:
+        guided = lock.sounds[name].guided
+        if guided:
+            print(f"{name}: {guided.why}; {guided.steps} steps, {guided.seconds:.1f} s")
     for path, why in report.left_alone.items():
         print(f"left alone: {path}: {why}", file=sys.stderr)
     keys = {name: sound.key for name, sound in lock.sounds.items() if name not in report.made}
@@ -235,6 +258,7 @@ def _planned_json(planned: Planned) -> dict[str, object]:
         "reasons": planned.reasons,
         "files": [slot.path for slot in planned.job.slots],
         "choice": planned.choice.to_json() if planned.choice else None,
+        "guided": {"by": list(planned.job.prior), "why": _start_of(planned)} if planned.job.guide else None,
     }
 
 

@@ -238,7 +238,7 @@ def _build_once(
 ) -> dict[str, str | None] | None:
     """The recordings that the build's sounds read, with the digests that it saw; None where it did not end."""
     try:
-        report = build(root, workers=workers, on_event=on_event, cancelled=cancelled)
+        report = build(root, workers=workers, on_event=on_event, cancelled=cancelled, sketch=True)
     except ManifestError as error:
         for fault in error.faults:
             on_event(Event("fault", text=str(fault)))

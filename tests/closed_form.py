@@ -144,7 +144,7 @@ class Sinusoids(ClosedForm):
 
 
 class Line:
-    """θ [P] → audio [1, n]: a matrix [n, P], the unit matrix if none; or `render` itself."""
+    """θ [P] → audio [1, n] by a matrix [n, P], the unit matrix if none."""
 
     def __init__(self, n: int, matrix: Tensor | None = None, limit: float = 100.0) -> None:
         self.matrix = torch.eye(n, dtype=F64) if matrix is None else matrix
@@ -157,7 +157,7 @@ class Line:
 
 
 class Broken(Line):
-    """Its sound is NaN, from the step on that its seed says."""
+    """Its sound is NaN with noises from this seed on."""
 
     def __init__(self, n: int, from_seed: int = 0) -> None:
         super().__init__(n)

@@ -227,7 +227,7 @@ def test_starts_of_different_parameters_walk_together() -> None:
 
 
 def test_nan_of_one_start_spoils_no_other() -> None:
-    """From its fourth step on its sound is NaN: the others never know, and it keeps finite parameters."""
+    """With one of its four noises its sound is NaN: the others never know, and it keeps finite parameters."""
     prior = gaussian()
     fine = starts_of(prior, ["high", "low"])
     starts = [fine[0], Start(Broken(4, from_seed=203), "high", 200), fine[1]]
@@ -350,16 +350,16 @@ def test_the_same_seed_is_the_same_walk() -> None:
     assert torch.equal(torch.random.get_rng_state(), before), "global random numbers were drawn"
 
 
-@pytest.mark.parametrize("resample", [True, False])
-def test_the_sound_has_new_noise_at_every_step_if_wanted(resample: bool) -> None:
+@pytest.mark.parametrize("n_noises", [1, 3])
+def test_the_sounds_own_noises_are_taken_in_turn(n_noises: int) -> None:
     class Noted(Line):
         def __call__(self, theta: Tensor, seed: int) -> Tensor:
             seeds.append(seed)
             return super().__call__(theta, seed)
 
     prior, seeds = gaussian(), list[int]()
-    walk(prior, [Start(Noted(4), "high", 7)], replace(SHORT, resample=resample))
-    assert seeds == ([7 + i for i in range(8)] if resample else [7] * 8)
+    walk(prior, [Start(Noted(4), "high", 7)], replace(SHORT, n_noises=n_noises))
+    assert seeds == [7 + i % n_noises for i in range(8)]
 
 
 def test_the_first_step_is_as_long_as_the_rate() -> None:
@@ -393,3 +393,4 @@ def test_steps_are_told_in_order() -> None:
     assert [step.number for step in told] == list(range(8))
     assert all(len(step.losses) == 2 for step in told)
     assert all(math.isfinite(loss) and loss > 0 for step in told for loss in step.losses)
+    assert all([map_.shape for map_ in step.wanted] == [(2, 4)] for step in told)

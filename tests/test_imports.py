@@ -20,6 +20,7 @@ FLOORS = (
     ("build",),
     ("execute", "publish", "report"),
     ("make",),
+    ("guiding",),
     ("plan",),
     ("cache", "export", "generate", "lock", "master"),
     ("distill",),

@@ -222,7 +222,7 @@ def test_a_choice_is_kept_whichever_way_it_went(built: Path, tmp_path: Path) -> 
 
 def test_text_needs_a_prompt(tmp_path: Path, made_library: Path) -> None:
     root = project(tmp_path / "game", made_library, "version: 1\nsounds:\n  a: {text: {}}\n")
-    with pytest.raises(ManifestError, match=r"sounds/a\.yaml:3:7: sound 'a': text has no prompt to be sampled by"):
+    with pytest.raises(ManifestError, match=r"sounds/a\.yaml:3:7: sound 'a': text has no prompt to go by"):
         plan_project(root)
 
 

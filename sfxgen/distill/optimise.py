@@ -60,10 +60,12 @@ class Settings:
     """How to distil.
 
     target: a name in TARGETS. guidance: (first, last) of the run, 1 is the condition alone. t_first, t_last: the range
-    that t is drawn from at the first and the last step. n_pairs: (t, ε) a step, antithetic: each ε also negated.
+    that t is drawn from at the first and the last step. n_pairs: (t, ε) a step; antithetic: every second one mirrors
+    the one before.
     n_denoising: steps of the partial chain. weight: a name in WEIGHTS. log_share: see emphasis. encoder: compare in the
     prior's z, with the gradient through its encoder (plain SDS), in place of Decoder-SDS. patience, still: stop a start
-    whose parameters moved less than `still` over so many steps. resample: other noise of the sound at every step.
+    whose parameters moved less than `still` over so many steps. n_noises: of the sound itself, taken in turn, so that
+    no parameter fits the chance of one of them.
     """
 
     n_steps: int = 60
@@ -80,16 +82,17 @@ class Settings:
     encoder: bool = False
     patience: int = 15
     still: float = 0.02
-    resample: bool = True
+    n_noises: int = 4
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did: number from 0, its mean t, and the loss of each start."""
+    """What one step did: number from 0, its mean t, the loss of each start, and the maps that were wanted of them."""
 
     number: int
     t: float
     losses: tuple[float, ...]
+    wanted: tuple[Tensor, ...]
 
 
 @dataclass(eq=False)
@@ -163,7 +166,7 @@ def distil(
 ) -> list[Tensor]:
     """θ of every start after the walk, each [P]. condition: a row a start. target: in place of settings.target.
 
-    Raises SfxgenError where a start gives nothing but NaN.
+    A start whose gradient is not finite at a step stands still there. Raises SfxgenError where all are so.
     """
     run = run or Run()
     walk = Walk.from_bytes(run.resume) if run.resume else Walk.of(starts)
@@ -176,7 +179,7 @@ def distil(
         theta = walk.theta.clone().requires_grad_()
         # Anew at each step, so that a walk that is resumed draws what it would have drawn.
         generators = [torch.Generator().manual_seed(start.seed + 7919 * walk.n_done) for start in starts]
-        t, losses = _losses(starts, theta, prior, condition, settings, chosen, generators, walk.n_done, parts)
+        t, losses, wanted = _losses(starts, theta, prior, condition, settings, chosen, generators, walk.n_done, parts)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         gradient = theta.grad if theta.grad is not None else torch.zeros_like(theta)
         sound = torch.isfinite(gradient).all(1) & torch.isfinite(losses.detach())
@@ -186,7 +189,7 @@ def distil(
             torch.where(sound[:, None], gradient, 0.0), settings.rate * _cooling(walk.n_done, settings.n_steps)
         )
         walk.theta = torch.minimum(torch.maximum(walk.theta, low), high)
-        run.on_step(Step(walk.n_done, t, tuple(losses.tolist())), walk)
+        run.on_step(Step(walk.n_done, t, tuple(losses.tolist()), wanted), walk)
         walk.n_done += 1
         if walk.n_done % settings.patience == 0:
             walk.still = walk.still | ((walk.theta - walk.before).abs().amax(1) < settings.still)
@@ -206,10 +209,10 @@ def _losses(
     generators: Sequence[torch.Generator],
     number: int,
     parts: Parts,
-) -> tuple[float, Tensor]:
-    """The mean t and the loss of each start at one step."""
+) -> tuple[float, Tensor, tuple[Tensor, ...]]:
+    """The mean t, the loss of each start, and what was wanted of them at one step."""
     progress = number / max(1, settings.n_steps - 1)
-    seeds = [start.seed + (number if settings.resample else 0) for start in starts]
+    seeds = [start.seed + number % settings.n_noises for start in starts]
     audio = render(starts, theta, seeds, prior)
     detached = audio.detach()
     with torch.no_grad():
@@ -234,7 +237,7 @@ def _losses(
     found = (prior.encode(audio),) if settings.encoder else prior.features(audio)
     log_share = 0.0 if settings.encoder or prior.levels else settings.log_share
     losses = emphasis(found, wanted, len(starts), log_share).cpu()
-    return float(torch.stack(times).mean()), losses * total / len(times)
+    return float(torch.stack(times).mean()), losses * total / len(times), tuple(wanted)
 
 
 def _times_each(map_: Tensor, share: Tensor) -> Tensor:
@@ -246,13 +249,14 @@ def _times_each(map_: Tensor, share: Tensor) -> Tensor:
 def _draws(
     z0: Tensor, settings: Settings, progress: float, generators: Sequence[torch.Generator]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """n_pairs times [batch] and noises like z0, each item's from its own generator."""
+    """n_pairs times [batch] and noises like z0, each item's from its own generator. Antithetic: every second pair is the
+    one before it, mirrored: the time in its range, the noise at 0."""
     low, high = (a + (b - a) * progress for a, b in zip(settings.t_first, settings.t_last, strict=True))
     times: list[Tensor] = []
     noises: list[Tensor] = []
     for number in range(settings.n_pairs):
         if settings.antithetic and number % 2:
-            times.append(times[-1])
+            times.append(low + high - times[-1])
             noises.append(-noises[-1])
             continue
         times.append(torch.cat([torch.rand(1, generator=g) for g in generators]) * (high - low) + low)

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,45 +22,58 @@ from sfxgen.generate import tunable_fm, tunable_texture
 from sfxgen.generate.fm import natural_duration_s as fm_duration_s
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.texture import natural_duration_s as texture_duration_s
+from sfxgen.generate.trace import Trace
 from sfxgen.generate.tunable_fm import FmRenderer
 from sfxgen.generate.tunable_impact import ImpactRenderer
 from sfxgen.generate.tunable_texture import TextureRenderer
+from sfxgen.manifest.base import Spec
 from sfxgen.manifest.fm import Fm
-from sfxgen.manifest.guide import Candidate, Guide, Guided
+from sfxgen.manifest.guide import Guide, Guided
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.texture import Band, Grains, Texture
-from sfxgen.priors.contract import Prior
+from sfxgen.priors.contract import Prior, threads_for
 
-VERSION = 1  # raise when the same prompt and starts are guided elsewhere
-SHORTEST_S, LONGEST_S = 0.5, 2.0  # of what is guided; what goes on longer is alike throughout, or rings away
+SHORTEST_S, LONGEST_S = 0.5, 1.5  # of what is guided; what goes on longer is alike throughout, or rings away
 WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
 N_NEIGHBOURS = 8
 MARGIN = 1.0  # by how much a neighbour's prompt must fit better to be worth a warning (nats)
+UNSEEN = 1009  # away from the seeds of all noises that a search or a descent uses
 DRAWN = {"fm": tunable_fm.drawn, "texture": tunable_texture.drawn}
 
 
 @dataclass(frozen=True)
 class Wish:
-    """One sound to be guided. The first candidate is the start as written, or as the nearest preset has it.
+    """One sound to be guided. The first start is as written, or as the nearest preset has it.
 
-    digest: of all that the outcome follows from. seed: of its random choices.
+    digest: of all that the outcome follows from. seed: of its random choices. is_open: the prompt alone chose the
+    starts, so that random ones may stand beside them.
     """
 
     digest: str
     prompt: str
-    candidates: tuple[Candidate, ...]
+    starts: tuple[Begin, ...]
     settings: Guide
     seed: int
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Begin:
+    """A kind, the name of its preset ("": none) and the whole body."""
+
+    kind: str
+    preset: str
+    body: Spec
 
 
 @dataclass(frozen=True, eq=False)
-class _Try:
+class Try:
     """A start, and what it came from."""
 
-    candidate: Candidate
+    candidate: Begin
     start: Start
 
-    def at(self, start: Start) -> _Try:
+    def at(self, start: Start) -> Try:
         return replace(self, start=start)
 
     @property
@@ -74,31 +88,39 @@ def guide(wish: Wish, prior: Prior, request: Request, run: Run | None = None) ->
 
 
 def guide_together(
-    wishes: Sequence[Wish], prior: Prior, requests: Sequence[Request], runs: Sequence[Run]
+    wishes: Sequence[Wish],
+    prior: Prior,
+    requests: Sequence[Request],
+    runs: Sequence[Run],
+    trace: Path | None = None,
 ) -> list[Guided]:
     """Tune several sounds, the descent of those of one length as one batch through the prior. Searching goes sound by
     sound: it is cheap beside the descent."""
-    searches = [_Search(wish, prior, request, run) for wish, request, run in zip(wishes, requests, runs, strict=True)]
-    for search in searches:
-        search.begin()
-    for key in dict.fromkeys(search.batch_key for search in searches):
-        _descend([search for search in searches if search.batch_key == key], prior)
-    return [search.outcome() for search in searches]
+    with threads_for(prior):
+        every = zip(wishes, requests, runs, strict=True)
+        searches = [Search(wish, prior, request, run) for wish, request, run in every]
+        for search in searches:
+            search.begin()
+        for key in dict.fromkeys(search.batch_key for search in searches):
+            descend([search for search in searches if search.batch_key == key], prior, trace)
+        return [search.outcome() for search in searches]
 
 
-class _Search:
-    """One sound on its way."""
+class Search:
+    """One sound on its way. ranked: the best of the starts; finalists: what the descent begins from;
+    tries: all that the outcome is chosen from, the start as written first."""
 
     def __init__(self, wish: Wish, prior: Prior, request: Request, run: Run) -> None:
         self.wish, self.prior, self.request, self.run = wish, prior, request, run
         self.began = time.perf_counter()
-        self.ongoing = request.loop or all(_goes_on(candidate) for candidate in wish.candidates)
-        natural_s = max(_natural_s(candidate, prior, wish.prompt) for candidate in wish.candidates)
+        self.ongoing = request.loop or all(_goes_on(candidate) for candidate in wish.starts)
+        natural_s = max(_natural_s(candidate, prior, wish.prompt) for candidate in wish.starts)
         wanted_s = min(LONGEST_S, prior.window_s, max(SHORTEST_S, request.duration_s or natural_s))
         self.seconds = math.ceil(round(wanted_s / WINDOW_S, 6)) * WINDOW_S
         self.score: Score = agreement_with(prior, wish.prompt, self.seconds, self.ongoing)
-        self.finalists: list[_Try] = []
-        self.tries: list[_Try] = []
+        self.ranked: Try | None = None
+        self.finalists: list[Try] = []
+        self.tries: list[Try] = []
 
     @property
     def batch_key(self) -> tuple[object, ...]:
@@ -107,10 +129,10 @@ class _Search:
     def begin(self) -> None:
         """Rank all starts, search from the best."""
         settings = self.wish.settings
-        tries = [_Try(c, self._start(c)) for c in (*self.wish.candidates, *self._random())]
+        tries = [Try(c, self._start(c)) for c in (*self.wish.starts, *self._random())]
         found = scores_of([t.start for t in tries], self.prior, self.score)
         order = [int(i) for i in torch.argsort(found, descending=True, stable=True)]
-        kinds = {candidate.kind for candidate in self.wish.candidates}
+        kinds = {candidate.kind for candidate in self.wish.starts}
         if len(kinds) > 1:  # they compete: the best of each, searched a little, and the winner goes on
             firsts = [next(tries[i] for i in order if tries[i].candidate.kind == kind) for kind in sorted(kinds)]
             searched = [self._evolved(t, settings.generations // 2) for t in firsts]
@@ -118,18 +140,23 @@ class _Search:
         else:
             chosen = [tries[i] for i in order[: settings.starts]]
             self.finalists = [self._evolved(t, settings.generations) for t in chosen]
-        self.tries = [tries[0], *[tries[i] for i in order[:1]], *self.finalists]
+        self.ranked = tries[order[0]]
+        self.tries = [tries[0], self.ranked, *self.finalists]
+
+    def best(self) -> tuple[Try, Try]:
+        """The start as written, and the best of all stages by the prior's score, with noise that none of them saw."""
+        fresh = [t.at(replace(t.start, seed=t.start.seed + UNSEEN)) for t in self.tries]
+        return fresh[0], self._best(fresh)
 
     def outcome(self) -> Guided:
-        """The best of all stages by the prior's score, with noise that none of them saw."""
-        fresh = [t.at(replace(t.start, seed=t.start.seed + 1)) for t in self.tries]
-        best = self._best(fresh)
-        before, after = (float(scores_of([t.start], self.prior, self.score)[0]) for t in (fresh[0], best))
+        """What was found, as a spec."""
+        written, best = self.best()
+        before, after = (float(scores_of([t.start], self.prior, self.score)[0]) for t in (written, best))
         renderer: Any = best.start.renderer
-        body = best.candidate.body if best is fresh[0] else renderer.spec_at(best.start.first)
-        rivals = sorted({candidate.kind for candidate in self.wish.candidates} - {best.candidate.kind})
+        body = best.candidate.body if best is written else renderer.spec_at(best.start.first)
+        rivals = sorted({candidate.kind for candidate in self.wish.starts} - {best.candidate.kind})
         over = f", before {' and '.join(rivals)}" if rivals else ""
-        kept = "as it was" if best is fresh[0] else f"score {before:.1f} → {after:.1f}"
+        kept = "as it was" if best is written else f"score {before:.1f} → {after:.1f}"
         return Guided(
             digest=self.wish.digest,
             kind=best.candidate.kind,
@@ -143,7 +170,7 @@ class _Search:
             warnings=self._warnings(best),
         )
 
-    def _warnings(self, best: _Try) -> tuple[str, ...]:
+    def _warnings(self, best: Try) -> tuple[str, ...]:
         """Where the sound fits what it might be taken for better than its own prompt."""
         audio = render([best.start], best.start.first[None], [best.start.seed], self.prior)
         others = neighbours(self.wish.prompt, N_NEIGHBOURS)
@@ -151,35 +178,37 @@ class _Search:
         better = [name for name, fit in zip(others, fits[1:].tolist(), strict=True) if fit > float(fits[0]) + MARGIN]
         if not better:
             return ()
-        return (
-            f"by {self.prior.name}'s ear it fits {' and '.join(repr(n) for n in better[:3])} better than its prompt",
-        )
+        named = " and ".join(f"'{name}'" for name in better[:3])
+        return (f"to the prior {self.prior.name} it sounds more like {named} than like its prompt",)
 
-    def _start(self, candidate: Candidate) -> Start:
+    def random_start(self) -> Try:
+        """Any start of the kinds that the wish has: drawn, or of an impact one of its presets."""
+        every = self._random() or list(self.wish.starts[::-1])
+        return Try(every[0], self._start(every[0]))
+
+    def _start(self, candidate: Begin) -> Start:
         renderer = _renderer(candidate, self.seconds, self.prior.rate_hz, self.request)
         return Start(renderer, self.wish.prompt, self.wish.seed % 2**31)
 
-    def _random(self) -> list[Candidate]:
+    def _random(self) -> list[Begin]:
         """Random starts, of kinds that are left open: a start that a person wrote is theirs."""
         rng = np.random.Generator(np.random.PCG64(self.wish.seed))
-        kinds = sorted({candidate.kind for candidate in self.wish.candidates if candidate.kind in DRAWN})
-        if len(self.wish.candidates) == 1 or not kinds:
+        kinds = sorted({candidate.kind for candidate in self.wish.starts if candidate.kind in DRAWN})
+        if not self.wish.is_open or not kinds:
             return []
         return [
-            Candidate(kind, "", DRAWN[kind](rng))
-            for kind in kinds
-            for _ in range(self.wish.settings.draws // len(kinds))
+            Begin(kind, "", DRAWN[kind](rng)) for kind in kinds for _ in range(self.wish.settings.draws // len(kinds))
         ]
 
-    def _evolved(self, one: _Try, generations: int) -> _Try:
+    def _evolved(self, one: Try, generations: int) -> Try:
         return one.at(evolved(one.start, self.prior, self.score, generations, self.run.cancelled))
 
-    def _best(self, tries: Sequence[_Try]) -> _Try:
+    def _best(self, tries: Sequence[Try]) -> Try:
         start, _ = best_of([t.start for t in tries], self.prior, self.score)
         return next(t for t in tries if t.start is start)
 
 
-def _descend(searches: Sequence[_Search], prior: Prior) -> None:
+def descend(searches: Sequence[Search], prior: Prior, folder: Path | None = None) -> None:
     """Score distillation from all finalists of sounds of one length and one setting, as one batch."""
     settings = searches[0].wish.settings
     starts = [t.start for search in searches for t in search.finalists]
@@ -194,12 +223,24 @@ def _descend(searches: Sequence[_Search], prior: Prior) -> None:
     )
     prompts = [start.prompt for start in starts]
     condition = prior.condition(prompts, searches[0].seconds, ongoing=searches[0].ongoing)
-    thetas = iter(distil(starts, prior, condition, how, _together(searches)))
+    run = _together(searches)
+    trace = Trace(starts, [_names(start) for start in starts], how.n_steps, prior) if folder else None
+    if trace:
+        run = replace(run, on_step=trace.on_step)
+    thetas = iter(distil(starts, prior, condition, how, run))
+    if trace and folder:
+        trace.write(folder)
     for search in searches:
         search.tries += [t.at(replace(t.start, theta=next(thetas))) for t in search.finalists]
 
 
-def _together(searches: Sequence[_Search]) -> Run:
+def _names(start: Start) -> list[str]:
+    renderer: Any = start.renderer
+    names: list[str] = renderer.names
+    return names
+
+
+def _together(searches: Sequence[Search]) -> Run:
     """One run for a batch. Only a sound by itself is resumed: the batch of a later try may be another."""
     runs = [search.run for search in searches]
     if len(runs) == 1:
@@ -212,7 +253,7 @@ def _together(searches: Sequence[_Search]) -> Run:
     return Run(on_step=on_step, cancelled=lambda: any(run.cancelled() for run in runs), warn=runs[0].warn)
 
 
-def _renderer(candidate: Candidate, seconds: float, rate_hz: int, request: Request) -> Any:
+def _renderer(candidate: Begin, seconds: float, rate_hz: int, request: Request) -> Any:
     body = candidate.body
     if isinstance(body, Fm):
         return FmRenderer(body, seconds, rate_hz)
@@ -223,7 +264,7 @@ def _renderer(candidate: Candidate, seconds: float, rate_hz: int, request: Reque
     raise ValueError(f"{candidate.kind} cannot be guided")
 
 
-def _natural_s(candidate: Candidate, prior: Prior, prompt: str) -> float:
+def _natural_s(candidate: Begin, prior: Prior, prompt: str) -> float:
     if isinstance(candidate.body, Fm):
         return fm_duration_s(candidate.body)
     if isinstance(candidate.body, Texture):
@@ -231,7 +272,7 @@ def _natural_s(candidate: Candidate, prior: Prior, prompt: str) -> float:
     return prior.natural_s(prompt)
 
 
-def _goes_on(candidate: Candidate) -> bool:
+def _goes_on(candidate: Begin) -> bool:
     body = candidate.body
     if not isinstance(body, Texture):
         return False

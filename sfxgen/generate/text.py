@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.takes import intensity_gain, place_intensity
 from sfxgen.manifest.text import Text
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior
+from sfxgen.priors.contract import Prior, threads_for
 
 LONGER = 1.5  # a sound asked to last so much longer than its kind does goes on evenly
 LOOP_MARGIN = 1.25  # what a loop is searched in
@@ -29,7 +28,7 @@ def render(spec: Text, draws: Sequence[Draw], request: Request) -> list[Audio]:
     Raises BadInput for a sound longer than the prior's window, SfxgenError where the prior cannot be had.
     """
     prior = open_prior(request.prior, request.root, request.device)
-    with _threads(1 if prior.small else torch.get_num_threads()):
+    with threads_for(prior):
         return _render(spec, draws, request, prior)
 
 
@@ -51,17 +50,6 @@ def _render(spec: Text, draws: Sequence[Draw], request: Request, prior: Prior) -
     return [
         Audio.of(_gain(draw) * block[:, :n_frames], prior.rate_hz) for block, draw in zip(blocks, draws, strict=True)
     ]
-
-
-@contextlib.contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """One for a small prior: sounds are made side by side, and come out the same however many cores there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _gain(draw: Draw) -> np.float32:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 OCTAVE = math.log(2.0)
+N_NOISES = 8  # that are kept
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class SynthRenderer:
         variation: Callable[[int], Any],
         free: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._synth, self._variation = synth, variation
+        self._synth = synth
+        self._variation = lru_cache(maxsize=N_NOISES)(variation)  # noise costs as much as a sound made of it
         fixed = {name: parameter.detach().clone() for name, parameter in synth.named_parameters()}
         self._fixed = fixed
         self._places = {
@@ -63,6 +66,15 @@ class SynthRenderer:
             low.append(torch.clamp((knob.low - base) / knob.step, max=0.0))
             high.append(torch.clamp((knob.high - base) / knob.step, min=0.0))
         self.low, self.high = torch.cat(low), torch.cat(high)
+
+    @property
+    def names(self) -> list[str]:
+        """Of θ's entries: the parameter, and its place in it where it has several."""
+        return [
+            name + "".join(f"[{i}]" for i in place.nonzero()[k].tolist())
+            for name, place in self._places.items()
+            for k in range(int(place.sum()))
+        ]
 
     def values(self, theta: Tensor) -> dict[str, Tensor]:
         """The synth's parameters at θ, by name; those that do not move keep no gradient."""

@@ -16,6 +16,7 @@ _UNFIT = f"{_NO_PRESET} comes near to the prompt"
 # A bare prompt whose nearest preset fits less is sampled from the prior instead. Of the prompts that no preset fits it
 # takes 22 of 24 held out (19 of 20 of the calibration's); of those that the right preset was found for, 6 %.
 SAMPLED_BELOW = 0.2
+N_RIVALS = 3
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,21 @@ class Choice:
     """A start that a prompt chose. Kept in the lock: a newer table of presets does not change a made sound.
 
     prompt and kind ("" for a bare prompt) are what the choice was made for; preset is the outcome ("": none, the prompt
-    is sampled from the prior), why the reason.
+    is sampled from the prior), why the reason. rivals: other presets that guidance tries beside it.
     """
 
     prompt: str
     kind: str
     preset: str
     why: str
+    rivals: tuple[str, ...] = ()
 
     @property
     def is_stand_in(self) -> bool:
         """Whether no preset fitted."""
         return self.why.startswith(_NO_PRESET)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -50,14 +52,29 @@ def choose(prompt: str, kind: str, pinned: Choice | None, sampler: str = "") -> 
         return Choice(prompt, kind, "", f"{_FROM_SAMPLER} {sampler}")
     if pinned and (pinned.prompt, pinned.kind) == (prompt, kind) and _still_holds(pinned):
         return pinned
-    best = search(prompt, kind or None)[0]
+    found = search(prompt, kind or None)
+    best = found[0]
     if not kind and best.score < SAMPLED_BELOW and knows(prompt):
         nearest = f"the nearest preset, '{best.preset.name}', fits by {best.score:.0%} only"
         return Choice(prompt, kind, "", f"sampled: {nearest}")
     if best.score == 0:
         preset = FALLBACK if not kind else best.preset.name
         return Choice(prompt, kind, preset, f"{_UNFIT}; '{preset}' stands in")
-    return Choice(prompt, kind, best.preset.name, _reason(best))
+    return Choice(prompt, kind, best.preset.name, _reason(best), _rivals(found, kind))
+
+
+def _rivals(found: list[Candidate], kind: str) -> tuple[str, ...]:
+    """Within a kind, the next presets that fit at least half as well. For a bare prompt the kinds compete: the nearest
+    preset of each other kind, where it fits well enough to be chosen alone."""
+    best = found[0]
+    if kind:
+        near = [c for c in found[1 : N_RIVALS + 1] if c.score >= 0.5 * best.score]
+    else:
+        firsts = {candidate.preset.kind: candidate for candidate in reversed(found)}
+        near = [c for c in firsts.values() if c is not best and c.score >= SAMPLED_BELOW]
+        loops = best.preset.entry.get("loop", False)
+        near = [c for c in near if not (loops and c.preset.kind == "impact")]
+    return tuple(candidate.preset.name for candidate in sorted(near, key=lambda c: -c.score))
 
 
 def _still_holds(pinned: Choice) -> bool:

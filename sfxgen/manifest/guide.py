@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from sfxgen.manifest.base import Spec
+
+VERSION = 1  # raise when the same prompt and starts are guided to another sound
 
 
 class Guide(Spec):
@@ -35,6 +38,10 @@ class Guide(Spec):
         None, description="Classifier-free guidance; the prior's usual when absent."
     )
 
+    @property
+    def on(self) -> bool:
+        return self.steps > 0 or self.generations > 0
+
 
 def switched(value: Any) -> Any:
     """`true` and `false` as sections."""
@@ -45,11 +52,12 @@ def switched(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A start that a prompt may be guided from: a kind, the name of its preset ("" : as written) and the whole body."""
+    """A start that a prompt may be guided from: a kind, the name of its preset ("": none) and the whole body, as YAML
+    has it."""
 
     kind: str
     preset: str
-    body: Spec
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from sfxgen.manifest.checks import check_sound
 from sfxgen.manifest.choice import Choice, choose, lay_over, merged
 from sfxgen.manifest.document import Document, Key
 from sfxgen.manifest.faults import nearest, show, validated
+from sfxgen.manifest.guide import Candidate
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.presets import SYNTH_KINDS, presets
@@ -37,6 +38,7 @@ class Entry:
     column: int
     sources: tuple[str, ...] = ()
     choice: Choice | None = None
+    rivals: tuple[Candidate, ...] = ()
 
 
 class Reader:
@@ -119,7 +121,8 @@ class Reader:
             return
         sources = tuple(inside(folder, source) or "" for source in sound.sources)
         place = document.place(base, at_key=True)
-        self.entries[name] = Entry(name, sound, document.name, *place, sources, choice)
+        rivals = tuple(_rivals(choice, raw)) if choice else ()
+        self.entries[name] = Entry(name, sound, document.name, *place, sources, choice, rivals)
 
     def _claim(self, document: Document, name: str) -> bool:
         """Whether the name may be a file's name and is still free."""
@@ -239,6 +242,14 @@ def _name_fault(name: str) -> tuple[str, str, str] | None:
     if reserved:
         return f"Windows keeps the name '{reserved[0]}' for a device", "another name", "rename it"
     return None
+
+
+def _rivals(choice: Choice, raw: Mapping[str, Any]) -> Iterator[Candidate]:
+    """The choice's rivals with the person's own keys laid over them."""
+    for name in choice.rivals:
+        preset = presets().get(name)
+        if preset is not None:
+            yield Candidate(preset.kind, name, lay_over(preset, raw, preset.kind)[preset.kind])
 
 
 def _without_presets(raw: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ generators that the caller passes, one an item.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -217,3 +218,14 @@ def _magnitudes(audio: torch.Tensor, fft_samples: int) -> torch.Tensor:
     window = torch.hann_window(fft_samples, dtype=flat.dtype, device=flat.device)
     spectrum = torch.stft(flat, fft_samples, fft_samples // 4, window=window, pad_mode="constant", return_complex=True)
     return spectrum.abs()
+
+
+@contextlib.contextmanager
+def threads_for(prior: Prior) -> Iterator[None]:
+    """One thread for a small prior: sounds are made side by side, and come out the same on any number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if prior.small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sfxgen import mel
 from sfxgen.credit import Credit
-from sfxgen.errors import BadInput
+from sfxgen.errors import PromptUnknown
 from sfxgen.library.search import Captions, nearest
 from sfxgen.library.store import STEP_DB, Library
 from sfxgen.priors import encoder
@@ -82,7 +82,7 @@ class LibraryPrior(Prior):
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
         unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
         if unknown is not None:
-            raise BadInput(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
+            raise PromptUnknown(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
         preference = SHARPNESS * np.take_along_axis(similarity, chosen, 1) - self._dullness[chosen]
