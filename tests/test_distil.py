@@ -310,7 +310,7 @@ def test_another_fault_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) 
 # What is drawn
 
 
-def test_antithetic_pairs_have_one_time_and_opposite_noise() -> None:
+def test_antithetic_pairs_mirror_time_and_noise() -> None:
     prior = gaussian()
     pairs: list[tuple[Tensor, Tensor]] = []
 
@@ -318,10 +318,10 @@ def test_antithetic_pairs_have_one_time_and_opposite_noise() -> None:
         pairs.append((t, eps))
         return denoised(z0, t, eps, asked)
 
-    settings = Settings(n_steps=1, n_pairs=3, antithetic=True)
+    settings = Settings(n_steps=1, n_pairs=3, antithetic=True, t_first=(0.4, 0.6))
     distil(starts_of(prior, ["high"] * 2), prior, prior.condition(["high"] * 2, 0.1), settings, target=watched)
-    (t, eps), (t_negated, negated), (t_next, eps_next) = pairs
-    assert torch.equal(t, t_negated)
+    (t, eps), (t_mirrored, negated), (t_next, eps_next) = pairs
+    torch.testing.assert_close(t + t_mirrored, torch.ones(2), rtol=0, atol=1e-6)
     assert torch.equal(eps, -negated)
     assert not torch.equal(t, t_next)
     assert not torch.equal(eps, eps_next)

@@ -61,11 +61,10 @@ class Settings:
 
     target: a name in TARGETS. guidance: (first, last) of the run, 1 is the condition alone. t_first, t_last: the range
     that t is drawn from at the first and the last step. n_pairs: (t, ε) a step; antithetic: every second one mirrors
-    the one before.
-    n_denoising: steps of the partial chain. weight: a name in WEIGHTS. log_share: see emphasis. encoder: compare in the
-    prior's z, with the gradient through its encoder (plain SDS), in place of Decoder-SDS. patience, still: stop a start
-    whose parameters moved less than `still` over so many steps. n_noises: of the sound itself, taken in turn, so that
-    no parameter fits the chance of one of them.
+    the one before, t in its range and ε at 0. n_denoising: steps of the partial chain. weight: a name in WEIGHTS.
+    log_share: see emphasis. encoder: compare in the prior's z, with the gradient through its encoder (plain SDS), in
+    place of Decoder-SDS. patience, still: stop a start whose parameters moved less than `still` over so many steps.
+    n_noises: of the sound itself, taken in turn, so that no parameter fits the chance of one of them.
     """
 
     n_steps: int = 60
@@ -249,8 +248,10 @@ def _times_each(map_: Tensor, share: Tensor) -> Tensor:
 def _draws(
     z0: Tensor, settings: Settings, progress: float, generators: Sequence[torch.Generator]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """n_pairs times [batch] and noises like z0, each item's from its own generator. Antithetic: every second pair is the
-    one before it, mirrored: the time in its range, the noise at 0."""
+    """n_pairs times [batch] and noises like z0, each item's from its own generator.
+
+    Antithetic: every second pair is the one before it mirrored, the time in its range and the noise at 0.
+    """
     low, high = (a + (b - a) * progress for a, b in zip(settings.t_first, settings.t_last, strict=True))
     times: list[Tensor] = []
     noises: list[Tensor] = []

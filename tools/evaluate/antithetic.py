@@ -2,9 +2,9 @@
 
 Score distillation with the library prior: FM and texture starts, several prompts, early and late times. The gradient of
 one step, drawn again with other t and ε while sound and θ stay: its variance over its mean's square, for one pair, two
-that are drawn apart, and two that share t and have opposite ε. A step costs by its pairs, so two must halve the
-variance of one to be worth as much. Rows of one time show ε alone. Intervals: 95 %, bootstrapped over the cases (prompt
-× start).
+that are drawn apart, and two that mirror one another (t in its range, ε at 0). A step costs by its pairs, so two must
+halve the variance of one to be worth as much. Rows of one time show ε alone. Intervals: 95 %, bootstrapped over the
+cases (prompt × start).
 """
 
 from __future__ import annotations
