@@ -74,7 +74,7 @@ class Settings:
     t_first: tuple[float, float] = (0.7, 0.9)
     t_last: tuple[float, float] = (0.15, 0.35)
     n_pairs: int = 1
-    antithetic: bool = False
+    antithetic: bool = True
     n_denoising: int = 2
     weight: str = "flat"
     log_share: float = 0.1

@@ -29,8 +29,8 @@ PROMPTS = ("laser", "explosion", "wind howling", "door slam", "coin pickup", "ra
 TIMES = {"0.7 to 0.9": (0.7, 0.9), "0.15 to 0.35": (0.15, 0.35), "0.8": (0.8, 0.8), "0.25": (0.25, 0.25)}
 WAYS = {
     "one": Settings(n_pairs=1),
-    "two apart": Settings(n_pairs=2),
-    "two antithetic": Settings(n_pairs=2, antithetic=True),
+    "two apart": Settings(n_pairs=2, antithetic=False),
+    "two antithetic": Settings(n_pairs=2),
 }
 SECONDS, N_BOOTSTRAPS = 0.5, 2000
 
