@@ -89,6 +89,7 @@ class Publisher:
             self.left_alone.pop(path, None)  # the same bytes as ours: no quarrel
         elif found is None or found in self._owned.get(path, ()):
             self._disk.write(path, data)
+            self._owned.setdefault(path, set()).add(content_digest(path, data))  # a sketch is followed by the sound
         else:
             self.left_alone[path] = CHANGED
 
@@ -99,6 +100,7 @@ class Publisher:
             data = sidecar.text.encode()
             if self._disk.read_text(path) != sidecar.text:
                 self._disk.write(path, data, sidecar.settings)
+                self._written[path] = sidecar.settings
             sidecars[path] = LockedSidecar(content_digest(path, data), sidecar.settings)
         return sidecars
 

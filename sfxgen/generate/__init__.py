@@ -31,9 +31,9 @@ class Kind:
 
 KINDS = {
     "impact": Kind("sfxgen.generate.impact", version=1, periodic=False),
-    "fm": Kind("sfxgen.generate.fm", version=1, periodic=True),
-    "texture": Kind("sfxgen.generate.texture", version=1, periodic=True),
-    "text": Kind("sfxgen.generate.text", version=1, periodic=False, prior=True),
+    "fm": Kind("sfxgen.generate.fm", version=2, periodic=True),
+    "texture": Kind("sfxgen.generate.texture", version=2, periodic=True),
+    "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
     "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True),
     "enhance": Kind("sfxgen.generate.enhance", version=1, periodic=False, prior=True),

@@ -39,10 +39,14 @@ def _render(spec: Text, draws: Sequence[Draw], request: Request, prior: Prior) -
     seconds *= LOOP_MARGIN if request.loop else 1.0
     if seconds > prior.window_s:
         raise BadInput(f"{seconds:g} s is longer than the prior {prior.name} can make at once ({prior.window_s:g} s)")
-    condition = prior.condition([request.prompt] * len(draws), seconds, ongoing=ongoing)
-    generators = [torch.Generator().manual_seed(draw.seed) for draw in draws]
-    condition = prior.drawn(condition, generators)
+    plain = prior.condition([request.prompt] * len(draws) * spec.best_of, seconds, ongoing=ongoing)
+    generators = [_generator(draw, number) for draw in draws for number in range(spec.best_of)]
+    condition = prior.drawn(plain, generators)
     z0 = prior.sample_z0(condition, generators, spec.steps, spec.guidance)
+    if spec.best_of > 1:
+        scores = prior.agreement_of(z0, plain).reshape(len(draws), spec.best_of)
+        kept = [row * spec.best_of + int(best) for row, best in enumerate(scores.argmax(1))]
+        z0, condition, generators = z0[kept], condition.rows(kept), [generators[i] for i in kept]
     request.credit(averaged(prior.credits(z0, condition)))
     with torch.inference_mode():
         blocks = prior.decode(z0, generators).float().cpu().numpy()
@@ -50,6 +54,11 @@ def _render(spec: Text, draws: Sequence[Draw], request: Request, prior: Prior) -
     return [
         Audio.of(_gain(draw) * block[:, :n_frames], prior.rate_hz) for block, draw in zip(blocks, draws, strict=True)
     ]
+
+
+def _generator(draw: Draw, number: int) -> torch.Generator:
+    """Of one of a draw's samples: the first is the one that there is without others."""
+    return torch.Generator().manual_seed((draw.seed + 0x9E3779B97F4A7C15 * number) % 2**64)
 
 
 def _gain(draw: Draw) -> np.float32:

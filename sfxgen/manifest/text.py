@@ -15,6 +15,9 @@ class Text(Spec):
     guidance: Annotated[float, Field(ge=0, le=30)] | None = Field(
         None, description="Classifier-free guidance: 1 follows the prior alone, more follows the prompt closer."
     )
+    best_of: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="Samples drawn for each variation; the one that the prior thinks fits best is kept."
+    )
     steps: Annotated[int, Field(ge=1, le=500)] | None = Field(
         None, description="Denoising steps; the prior's usual number when absent."
     )

@@ -31,11 +31,12 @@ class Condition:
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def rows(self, rows: slice) -> Condition:
+    def rows(self, rows: slice | Sequence[int]) -> Condition:
         """Of a part of the batch. What is encoded is one row an item, or one for all."""
         n = len(self)
-        encoded = {name: value[rows] if len(value) == n else value for name, value in self.encoded.items()}
-        return Condition(self.prompts[rows], self.seconds, encoded)
+        picked = list(range(n))[rows] if isinstance(rows, slice) else list(rows)
+        encoded = {name: value[picked] if len(value) == n else value for name, value in self.encoded.items()}
+        return Condition(tuple(self.prompts[i] for i in picked), self.seconds, encoded)
 
 
 class Prior(ABC):
@@ -182,12 +183,16 @@ class Prior(ABC):
         mutual information of sound and prompt, up to a factor (Kong et al. 2024, eq. 5). Unlike the error alone it does
         not favour what is easily denoised, such as silence.
         """
-        z0 = self.encode(audio)
+        return self.agreement_of(self.encode(audio), condition, seed)
+
+    @torch.no_grad()
+    def agreement_of(self, z0: torch.Tensor, condition: Condition, seed: int = 0) -> torch.Tensor:
+        """The same of z0."""
         free = self.unconditional(condition)
-        gain = torch.zeros(len(audio), dtype=torch.float64)
+        gain = torch.zeros(len(z0), dtype=torch.float64)
         for number, at in enumerate(AGREEMENT_TIMES):
-            t = torch.full((len(audio),), at, device=z0.device)
-            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(audio))])
+            t = torch.full((len(z0),), at, device=z0.device)
+            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(z0))])
             errors = [(self.predict_x0(z, t, of) - z0).double().square().flatten(1).mean(1) for of in (free, condition)]
             gain += (errors[0] - errors[1]).cpu() / len(AGREEMENT_TIMES)
         return gain

@@ -116,10 +116,7 @@ class LibraryPrior(Prior):
         return (math.ceil(frames / BLOCK_FRAMES) * BLOCK_FRAMES, mel.N_MELS)
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        return self._laid_out(mel.log_mel(audio.mean(1)))
-
-    def _laid_out(self, levels_db: torch.Tensor) -> torch.Tensor:
-        """Levels [batch, frames, bands] → z, filled up to whole blocks."""
+        levels_db = mel.log_mel(audio.mean(1))
         missing = -levels_db.shape[1] % BLOCK_FRAMES
         padded = torch.nn.functional.pad(levels_db, (0, 0, 0, missing), value=mel.FLOOR_DB)
         return (padded - CENTRE_DB) / SCALE_DB
@@ -171,18 +168,19 @@ class LibraryPrior(Prior):
         return encoder.shipped().score(mel.log_mel(audio.mean(1)), prompts).double()
 
     @torch.no_grad()
-    def agreement(self, audio: torch.Tensor, condition: Condition, seed: int = 0) -> torch.Tensor:
+    def agreement_of(self, z0: torch.Tensor, condition: Condition, seed: int = 0) -> torch.Tensor:
         """The encoder's score less the mixture's denoising error: a sound must be recognised and lie near to sounds
         that the prompt means, and two judges are harder to fool than one. The mixture's error needs no unconditional
         one beside it: it is a distance from exemplars, and silence is none of them."""
-        levels_db = mel.log_mel(audio.mean(1))
-        score = encoder.shipped().score(levels_db, condition.prompts[:1])[:, 0].double()
-        z0 = self._laid_out(levels_db)
+        levels_db = (z0 * SCALE_DB + CENTRE_DB).clamp(mel.FLOOR_DB, 0.0)
+        prompts = list(dict.fromkeys(condition.prompts))
+        scores = encoder.shipped().score(levels_db, prompts).double()
+        score = scores[torch.arange(len(z0)), torch.tensor([prompts.index(prompt) for prompt in condition.prompts])]
         for number, at in enumerate(AGREEMENT_TIMES):
-            t = torch.full((len(audio),), at)
-            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(audio))])
+            t = torch.full((len(z0),), at)
+            z, _ = self.noise(z0, t, [torch.Generator().manual_seed(seed + number) for _ in range(len(z0))])
             error = (self.predict_x0(z, t, condition) - z0).square().flatten(1).mean(1)
-            score -= NATS_AN_ERROR / len(AGREEMENT_TIMES) * error.double()
+            score = score - NATS_AN_ERROR / len(AGREEMENT_TIMES) * error.double()
         return score
 
     def repeated(self, condition: Condition, n: int) -> Condition:
