@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16", help="of the weights")
     parser.add_argument("--encoder", action="store_true", help="the gradient through the encoder, not Decoder-SDS")
-    parser.add_argument("--variant", choices=("", "autocast", "compile", "channels_last"), default="")
+    parser.add_argument("--variant", choices=("", "autocast", "compile", "channels_last"), default="", help="of a case")
     parser.add_argument("--steps", type=int, default=1, help="the median of so many; at this size none must warm up")
     options = parser.parse_args()
     if options.case:
@@ -189,7 +189,7 @@ class Timed:
 
 
 def _vary(prior: StableAudio, variant: str) -> None:
-    """What might pay: see the report of `--variant`."""
+    """What might pay, to be measured: the seconds of a case with it beside those without."""
     import torch
 
     if variant == "compile":
