@@ -60,11 +60,11 @@ class Settings:
     """How to distil.
 
     target: a name in TARGETS. guidance: (first, last) of the run, 1 is the condition alone. t_first, t_last: the range
-    that t is drawn from at the first and the last step. n_pairs: (t, ε) a step, antithetic: each ε also negated.
-    n_denoising: steps of the partial chain. weight: a name in WEIGHTS. log_share: see emphasis. encoder: compare in the
-    prior's z, with the gradient through its encoder (plain SDS), in place of Decoder-SDS. patience, still: stop a start
-    whose parameters moved less than `still` over so many steps. n_noises: of the sound itself, taken in turn, so that
-    no parameter fits the chance of one of them.
+    that t is drawn from at the first and the last step. n_pairs: (t, ε) a step; antithetic: every second one mirrors
+    the one before, t in its range and ε at 0. n_denoising: steps of the partial chain. weight: a name in WEIGHTS.
+    log_share: see emphasis. encoder: compare in the prior's z, with the gradient through its encoder (plain SDS), in
+    place of Decoder-SDS. patience, still: stop a start whose parameters moved less than `still` over so many steps.
+    n_noises: of the sound itself, taken in turn, so that no parameter fits the chance of one of them.
     """
 
     n_steps: int = 60
@@ -74,7 +74,7 @@ class Settings:
     t_first: tuple[float, float] = (0.7, 0.9)
     t_last: tuple[float, float] = (0.15, 0.35)
     n_pairs: int = 1
-    antithetic: bool = False
+    antithetic: bool = True
     n_denoising: int = 2
     weight: str = "flat"
     log_share: float = 0.1
@@ -96,21 +96,22 @@ class Step:
 
 @dataclass(eq=False)
 class Walk:
-    """All starts on their way: θ padded to one length [starts, P], Adam's moments, and who still moves."""
+    """All starts on their way: θ padded to one length [starts, P], Adam's moments, and who no longer moves; before: θ
+    when that was last looked at."""
 
     theta: Tensor
     first_moment: Tensor
     second_moment: Tensor
     n_done: int = 0
     still: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+    before: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.float64))
 
     @staticmethod
     def of(starts: Sequence[Start]) -> Walk:
         width = max(len(start.first) for start in starts)
         theta = torch.stack([_padded(start.first, width) for start in starts])
-        return Walk(
-            theta, torch.zeros_like(theta), torch.zeros_like(theta), 0, torch.zeros(len(starts), dtype=torch.bool)
-        )
+        nothing_yet = torch.zeros_like(theta)
+        return Walk(theta, nothing_yet, nothing_yet, 0, torch.zeros(len(starts), dtype=torch.bool), theta)
 
     def to_bytes(self) -> bytes:
         packed = io.BytesIO()
@@ -164,7 +165,7 @@ def distil(
 ) -> list[Tensor]:
     """θ of every start after the walk, each [P]. condition: a row a start. target: in place of settings.target.
 
-    Raises SfxgenError where a start gives nothing but NaN.
+    A start whose gradient is not finite at a step stands still there. Raises SfxgenError where all are so.
     """
     run = run or Run()
     walk = Walk.from_bytes(run.resume) if run.resume else Walk.of(starts)
@@ -172,7 +173,7 @@ def distil(
     low = torch.stack([_padded(start.renderer.low, width) for start in starts])
     high = torch.stack([_padded(start.renderer.high, width) for start in starts])
     chosen = target or TARGETS[settings.target]
-    before, parts = walk.theta, Parts(run.warn)
+    parts = Parts(run.warn)
     while walk.n_done < settings.n_steps and not walk.still.all() and not run.cancelled():
         theta = walk.theta.clone().requires_grad_()
         # Anew at each step, so that a walk that is resumed draws what it would have drawn.
@@ -190,8 +191,8 @@ def distil(
         run.on_step(Step(walk.n_done, t, tuple(losses.tolist()), wanted), walk)
         walk.n_done += 1
         if walk.n_done % settings.patience == 0:
-            walk.still = walk.still | ((walk.theta - before).abs().amax(1) < settings.still)
-            before = walk.theta
+            walk.still = walk.still | ((walk.theta - walk.before).abs().amax(1) < settings.still)
+            walk.before = walk.theta
         if walk.n_done % CHECKPOINT_STEPS == 0:
             run.keep(walk.to_bytes())
     return [walk.theta[i, : len(start.first)] for i, start in enumerate(starts)]
@@ -212,40 +213,51 @@ def _losses(
     progress = number / max(1, settings.n_steps - 1)
     seeds = [start.seed + number % settings.n_noises for start in starts]
     audio = render(starts, theta, seeds, prior)
+    detached = audio.detach()
     with torch.no_grad():
-        z0 = prior.encode(audio.detach())
+        (z0,) = parts.each(lambda rows: (prior.encode(detached[rows]),), len(starts))
     guidance = settings.guidance[0] + (settings.guidance[1] - settings.guidance[0]) * progress
     asked = Asked(prior, condition, guidance, settings.n_denoising)
     wanted: list[Tensor] = []
-    weights = torch.zeros(len(starts))
     times, noises = _draws(z0, settings, progress, generators)
-    for t, eps in zip(times, noises, strict=True):
+    weights = [WEIGHTS[settings.weight](t).double() for t in times]
+    total = torch.stack(weights).sum(0)
+    for t, eps, weight in zip(times, noises, weights, strict=True):
 
         def goal(rows: slice, t: Tensor = t, eps: Tensor = eps) -> tuple[Tensor, ...]:
-            some = replace(asked, condition=condition.rows(rows))
+            some = replace(asked, condition=condition.rows(rows), place=rows)
             z = target(z0[rows], t[rows].to(z0.device), eps[rows], some)
-            return (z,) if settings.encoder else prior.features_of(z, generators[rows])
+            # Copies, so that a part that is tried again, smaller, draws the same.
+            return (z,) if settings.encoder else prior.features_of(z, [g.clone_state() for g in generators[rows]])
 
-        maps = parts.each(goal, len(starts))
-        wanted = [map_.detach() if not wanted else wanted[i] + map_.detach() for i, map_ in enumerate(maps)]
-        weights = weights + WEIGHTS[settings.weight](t) / len(times)
-    wanted = [map_ / len(times) for map_ in wanted]
+        share = weight / total.clamp_min(1e-12)  # of (t, ε) pairs that count differently, in their mean
+        maps = [_times_each(map_.detach(), share) for map_ in parts.each(goal, len(starts))]
+        wanted = maps if not wanted else [sum_ + map_ for sum_, map_ in zip(wanted, maps, strict=True)]
     found = (prior.encode(audio),) if settings.encoder else prior.features(audio)
     log_share = 0.0 if settings.encoder or prior.levels else settings.log_share
     losses = emphasis(found, wanted, len(starts), log_share).cpu()
-    return float(torch.stack(times).mean()), losses * weights, tuple(wanted)
+    return float(torch.stack(times).mean()), losses * total / len(times), tuple(wanted)
+
+
+def _times_each(map_: Tensor, share: Tensor) -> Tensor:
+    """A map [items · channels, …] times one number an item."""
+    each = share.repeat_interleave(len(map_) // len(share)).to(map_)
+    return map_ * each.reshape(-1, *(1,) * (map_.dim() - 1))
 
 
 def _draws(
     z0: Tensor, settings: Settings, progress: float, generators: Sequence[torch.Generator]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """n_pairs times [batch] and noises like z0, each item's from its own generator."""
+    """n_pairs times [batch] and noises like z0, each item's from its own generator.
+
+    Antithetic: every second pair is the one before it mirrored, the time in its range and the noise at 0.
+    """
     low, high = (a + (b - a) * progress for a, b in zip(settings.t_first, settings.t_last, strict=True))
     times: list[Tensor] = []
     noises: list[Tensor] = []
     for number in range(settings.n_pairs):
         if settings.antithetic and number % 2:
-            times.append(times[-1])
+            times.append(low + high - times[-1])
             noises.append(-noises[-1])
             continue
         times.append(torch.cat([torch.rand(1, generator=g) for g in generators]) * (high - low) + low)
