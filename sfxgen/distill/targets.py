@@ -94,13 +94,14 @@ def classified(z0: Tensor, t: Tensor, eps: Tensor, asked: Asked) -> Tensor:
 
 def delta(source_z0: Tensor, source: Condition) -> Target:
     """Delta denoising score, DDS (Hertz et al. 2023, eq. 5): ε̂(z_t; p) − ε̂(z_t of the source; its own prompt), with one
-    t and ε for both, here in x̂. What the source's own prompt already says of it pulls nowhere."""
+    t and ε for both; as a target, z0 − (σ/α) of that difference, in which z0 itself cancels out. What the source's own
+    prompt already says of it pulls nowhere."""
 
     @torch.no_grad()
     def target(z0: Tensor, t: Tensor, eps: Tensor, asked: Asked) -> Tensor:
         towards = asked.x0(asked.noised(z0, t, eps), t)
         own = asked.prior.denoise(asked.noised(source_z0, t, eps), t, source, asked.guidance)
-        return z0 + towards - own
+        return source_z0 + towards - own
 
     return target
 

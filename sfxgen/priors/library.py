@@ -37,6 +37,7 @@ from sfxgen.priors.mixture import (
     without_residual,
 )
 from sfxgen.synths.resynthesis import resynthesise
+from sfxgen.synths.turning import turn
 from sfxgen.words import knows
 
 CENTRE_DB, SCALE_DB = -45.0, 20.0  # z = (level − centre) / scale: about unit variance where there is sound
@@ -124,6 +125,13 @@ class LibraryPrior(Prior):
     def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         levels_db = (z0 * SCALE_DB + CENTRE_DB).clamp(mel.FLOOR_DB, 0.0)
         return torch.cat([resynthesise(one[None], g) for one, g in zip(levels_db, generators, strict=True)])[:, None]
+
+    @torch.no_grad()
+    def moved(
+        self, audio: torch.Tensor, z0: torch.Tensor, goal: torch.Tensor, generators: Sequence[torch.Generator]
+    ) -> torch.Tensor:
+        """The recording itself with its bands turned up and down, and noise where there is nothing to turn up."""
+        return turn(audio, (goal - z0) * SCALE_DB, generators)
 
     def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (self.encode(audio),)

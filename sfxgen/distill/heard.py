@@ -1,0 +1,63 @@
+"""Recordings as a prior takes them: its rate, its channels, in stretches no longer than its window."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from sfxgen.audio import Audio
+from sfxgen.priors.contract import Prior
+
+SILENT_DBFS = -70.0  # RMS; what lies below is taken for silence however loud the rest is
+CANCELS = 0.1  # of the channels' amplitude: a sum that is smaller has lost what they hold
+
+
+def heard(audio: Audio, prior: Prior) -> Tensor:
+    """A recording of any rate and channels → [1, prior.channels, frames] where and as the prior is.
+
+    Channels are averaged for a mono prior; where they would cancel, the loudest stands for all. A prior with more
+    channels than the recording gets its average in each.
+    """
+    samples = audio.samples
+    if audio.n_channels != prior.channels:
+        samples = np.repeat(_one_channel(samples), prior.channels, axis=0)
+    return torch.from_numpy(at_rate(samples, audio.rate_hz, prior.rate_hz))[None].to(prior.device, prior.dtype)
+
+
+def at_rate(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], from_hz: int, to_hz: int) -> np.ndarray:
+    """[channels, frames] at another rate, round(frames · to / from) long."""
+    if from_hz == to_hz:
+        return np.array(samples)
+    n_frames = max(1, round(samples.shape[1] * to_hz / from_hz))
+    out = soxr.resample(np.ascontiguousarray(samples.T), from_hz, to_hz, quality="VHQ").T[:, :n_frames]
+    return np.ascontiguousarray(np.pad(out, ((0, 0), (0, n_frames - out.shape[1]))))
+
+
+def stretches(n_frames: int, longest: int, hop: int) -> list[slice]:
+    """Stretches of `longest` frames every `hop` that cover n_frames; the last one ends with the sound.
+
+    One alone where the sound is no longer than that.
+    """
+    if not 0 < hop <= longest:
+        raise ValueError(f"a hop of {hop} frames does not fit stretches of {longest}")
+    n = 1 + max(0, math.ceil((n_frames - longest) / hop))
+    starts = [min(i * hop, max(0, n_frames - longest)) for i in range(n)]
+    return [slice(start, min(n_frames, start + longest)) for start in starts]
+
+
+def level_db(samples: np.ndarray | Tensor) -> float:
+    """RMS of the loudest channel (dB below full scale); −inf for silence."""
+    power = float((torch.as_tensor(samples).double().square().mean(-1)).max()) if samples.shape[-1] else 0.0
+    return 10.0 * math.log10(power) if power > 0.0 else -math.inf
+
+
+def _one_channel(samples: np.ndarray) -> np.ndarray:
+    mean = samples.mean(0, keepdims=True)
+    power = np.square(samples, dtype=np.float64).mean(1)
+    if np.square(mean, dtype=np.float64).mean() < CANCELS**2 * power.mean():
+        return np.asarray(samples[int(power.argmax())][None])
+    return np.asarray(mean)
