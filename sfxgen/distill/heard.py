@@ -7,10 +7,13 @@ import math
 import numpy as np
 import soxr
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sfxgen.audio import Audio
 from sfxgen.priors.contract import Prior
+
+Block = NDArray[np.float32]  # [channels, frames]
 
 SILENT_DBFS = -70.0  # RMS; what lies below is taken for silence however loud the rest is
 CANCELS = 0.1  # of the channels' amplitude: a sum that is smaller has lost what they hold
@@ -28,7 +31,7 @@ def heard(audio: Audio, prior: Prior) -> Tensor:
     return torch.from_numpy(at_rate(samples, audio.rate_hz, prior.rate_hz))[None].to(prior.device, prior.dtype)
 
 
-def at_rate(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], from_hz: int, to_hz: int) -> np.ndarray:
+def at_rate(samples: Block, from_hz: int, to_hz: int) -> Block:
     """[channels, frames] at another rate, round(frames · to / from) long."""
     if from_hz == to_hz:
         return np.array(samples)
@@ -49,15 +52,16 @@ def stretches(n_frames: int, longest: int, hop: int) -> list[slice]:
     return [slice(start, min(n_frames, start + longest)) for start in starts]
 
 
-def level_db(samples: np.ndarray | Tensor) -> float:
+def level_db(samples: Block) -> float:
     """RMS of the loudest channel (dB below full scale); −inf for silence."""
-    power = float((torch.as_tensor(samples).double().square().mean(-1)).max()) if samples.shape[-1] else 0.0
+    power = float(np.square(samples, dtype=np.float64).mean(1).max()) if samples.size else 0.0
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
-def _one_channel(samples: np.ndarray) -> np.ndarray:
-    mean = samples.mean(0, keepdims=True)
+def _one_channel(samples: Block) -> Block:
+    mean: Block = samples.mean(0, keepdims=True)
     power = np.square(samples, dtype=np.float64).mean(1)
     if np.square(mean, dtype=np.float64).mean() < CANCELS**2 * power.mean():
-        return np.asarray(samples[int(power.argmax())][None])
-    return np.asarray(mean)
+        loudest = int(power.argmax())
+        return samples[loudest : loudest + 1]
+    return mean

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sfxgen.audio import Audio
-from sfxgen.distill.heard import SILENT_DBFS, heard, level_db, stretches
+from sfxgen.distill.heard import SILENT_DBFS, Block, heard, level_db, stretches
 from sfxgen.distill.vocabulary import ALIKE, NAMES, neighbours
 from sfxgen.errors import BadInput, SfxgenError
 from sfxgen.priors.contract import Prior
@@ -59,7 +59,7 @@ class Looking:
 
     window_s: float = 1.0
     hop_s: float = 0.25
-    least: float = 0.5
+    least: float = 0.2
     join_s: float = 0.3
 
 
@@ -118,15 +118,21 @@ def detect(
 def misfit(prior: Prior, audio: Audio, prompt: str, count: int = 8) -> tuple[str, ...]:
     """The neighbours of a prompt that a sound fits clearly better, best first; () for one that fits well enough.
 
-    Clearly: by prior.clear_fit, beyond which few sounds that are what they are meant to be go; nothing is said where a
-    prior has none.
+    Many sounds are a little like a neighbour or two: nothing is said before half of them fit clearly better. Clearly is
+    what prior.clear_fit says; nothing is ever said where a prior has none, nor of silence.
     """
-    if prior.clear_fit is None:
+    if prior.clear_fit is None or audio.peak == 0.0:
         return ()
+    audio = Audio.of(audio.samples / audio.peak, audio.rate_hz)  # what was not mastered yet may be of any level
     near = neighbours(prompt, count)
-    scores = fits(prior, audio, [prompt, *near])
-    better = [(float(score), name) for score, name in zip(scores[1:], near, strict=True)]
-    return tuple(name for score, name in sorted(better, reverse=True) if score - float(scores[0]) > prior.clear_fit)
+    return misfits(fits(prior, audio, [prompt, *near]), near, prior.clear_fit)
+
+
+def misfits(scores: Tensor, near: Sequence[str], clear_fit: float) -> tuple[str, ...]:
+    """The same from scores [1 + neighbours], the own prompt's first."""
+    better = [(score, name) for score, name in zip((scores[1:] - scores[0]).tolist(), near, strict=True)]
+    clearly = [name for score, name in sorted(better, key=lambda one: -one[0]) if score > clear_fit]
+    return tuple(clearly) if 2 * len(clearly) >= len(near) > 0 else ()
 
 
 def _scores(prior: Prior, windows: Sequence[Audio], prompts: Sequence[str]) -> Tensor:
@@ -154,7 +160,7 @@ def _standing_out(scores: Tensor) -> Tensor:
     return (spread >= STANDS_OUT) & (scores == scores.amax(1, keepdim=True))
 
 
-def _sounding(windows: Sequence[object]) -> list[int]:
+def _sounding(windows: Sequence[Block]) -> list[int]:
     """Which windows are neither silent nor far below the loudest."""
     levels = [level_db(window) for window in windows]
     least = max(SILENT_DBFS, max(levels, default=-math.inf) - QUIET_DB)

@@ -151,14 +151,18 @@ class Prior(ABC):
     ) -> torch.Tensor:
         """A recording [batch, channels, frames], whose z0 is given, changed by what tells `goal` from z0.
 
-        By default both are decoded and their difference added, so that what the prior's z cannot hold stays. As far as
-        the decoder does not keep a sound's phases such a sum would sound double, and the decoded goal takes its place.
+        It may have other channels than the prior's: what is changed then is their mean. By default both are decoded and
+        their difference added, so that what the prior's z cannot hold stays. As far as the decoder does not keep a
+        sound's phases such a sum would sound double, and the decoded goal takes its place.
         """
         n_frames = audio.shape[-1]
         before, after = (self.decode(z, generators)[..., :n_frames] for z in (z0, goal))
-        missing = (audio - before).square().sum((1, 2), keepdim=True)
-        kept = (1.0 - missing / audio.square().sum((1, 2), keepdim=True).clamp_min(1e-20)).clamp(0.0, 1.0)
-        return after + kept * (audio - before)
+        own = audio
+        if audio.shape[1] != before.shape[1]:
+            own, before, after = (x.mean(1, keepdim=True) for x in (audio, before, after))
+        missing = (own - before).square().sum((1, 2), keepdim=True)
+        kept = (1.0 - missing / own.square().sum((1, 2), keepdim=True).clamp_min(1e-20)).clamp(0.0, 1.0)
+        return audio + (after - kept * before - (1.0 - kept) * own)
 
     @torch.no_grad()
     def sample_z0(

@@ -66,6 +66,7 @@ class LibraryPrior(Prior):
     usual_steps = 25
     small = True
     levels = True
+    nats_a_fit, clear_fit = 0.5, 2.0  # tools/evaluate/listening.py: recordings whose whole package was left out
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:
@@ -81,9 +82,7 @@ class LibraryPrior(Prior):
 
     def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
-        unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
-        if unknown is not None:
-            raise PromptUnknown(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
+        self._check_words(prompts)
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
         preference = SHARPNESS * np.take_along_axis(similarity, chosen, 1) - self._dullness[chosen]
@@ -94,6 +93,11 @@ class LibraryPrior(Prior):
         owner = torch.from_numpy(chosen).repeat_interleave(n_variants, 1)
         components = vars(Components.of(x, active, log_prior, owner, (0, 0)))
         return Condition(tuple(prompts), seconds, {key: components[key] for key in components if key != "grid"})
+
+    def _check_words(self, prompts: Sequence[str]) -> None:
+        unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
+        if unknown is not None:
+            raise PromptUnknown(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
 
     def drawn(self, condition: Condition, generators: Sequence[torch.Generator]) -> Condition:
         """Each item's own draw among the exemplars and their variants: Gumbel noise on log π, so that each is first as
@@ -173,6 +177,7 @@ class LibraryPrior(Prior):
         """How well each sound fits each prompt, [batch, prompts], by a trained encoder: it recognises recordings of
         packages that it never saw twice as often as the mixture's own log-mel distance (tools/evaluate/ranking.py)."""
         del seeds  # nothing is drawn
+        self._check_words(prompts)
         return encoder.shipped().score(mel.log_mel(audio.mean(1)), prompts).double()
 
     @torch.no_grad()

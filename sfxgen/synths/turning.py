@@ -18,9 +18,9 @@ LACKING_DB = 6.0  # below what is asked for: less than that is the recording's o
 def turn(audio: Tensor, change_db: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Sounds [batch, channels, samples] at mel.RATE_HZ with their levels moved by change_db [batch, frames, N_MELS].
 
-    Frames as sfxgen.mel has them: too many are ignored, and the last one holds on where they are too few. Changes are smoothed over cells and held
-    within ± MOST_DB; channels get the same ones, so that a sound stays where it is. The whole keeps its RMS, since
-    levels say nothing of loudness. generators: an item its own, for the phases of the noise.
+    Frames as sfxgen.mel has them: too many are ignored, and the last one holds on where they are too few. Changes are
+    smoothed over cells and held within ± MOST_DB; channels get the same ones, so that a sound stays where it is. The
+    whole keeps its RMS, since levels say nothing of loudness. generators: an item its own, for the phases of the noise.
     """
     n_samples = audio.shape[-1]
     whole = torch.nn.functional.pad(audio, (0, -n_samples % mel.HOP_SAMPLES))
@@ -53,7 +53,9 @@ def _lacking(before: Tensor, turned: Tensor, change_db: Tensor, generators: Sequ
     if not (loudest > floor).any():
         return torch.zeros_like(before)
     levels_db = 10.0 * torch.log10(lacking / loudest.clamp_min(floor) + floor)
-    white = torch.cat([resynthesis.draw_white(one[None], g, False) for one, g in zip(levels_db, generators, strict=True)])
+    white = torch.cat(
+        [resynthesis.draw_white(one[None], g, False) for one, g in zip(levels_db, generators, strict=True)]
+    )
     return resynthesis.render(levels_db, white) * (loudest * peak).sqrt()[:, 0]
 
 
