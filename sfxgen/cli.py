@@ -283,7 +283,7 @@ def rank(
 def detect(
     file: Recording,
     prompts: Prompts = None,
-    window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 1.0,
+    window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 2.0,
     least: Annotated[
         float, typer.Option("--least", min=0, max=1, help="How probable a sound must be to count as heard.")
     ] = 0.2,

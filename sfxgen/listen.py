@@ -72,6 +72,8 @@ def picture(audio: Audio, found: Sequence[Found], title: str, path: Path) -> Non
         below.barh(
             names.index(one.prompt), one.end_s - one.start_s, left=one.start_s, color="C0", alpha=0.3 + 0.7 * sure
         )
+    if not found:
+        below.text(0.5, 0.5, "nothing detected", transform=below.transAxes, ha="center", va="center")
     below.set(yticks=range(len(names)), yticklabels=names, xlabel="s", xlim=(0, audio.duration_s))
     below.invert_yaxis()
     figure.tight_layout()

@@ -16,6 +16,7 @@ from sfxgen.priors.contract import Prior
 Block = NDArray[np.float32]  # [channels, frames]
 
 SILENT_DBFS = -70.0  # RMS; what lies below is taken for silence however loud the rest is
+FRAME_S = 0.02
 CANCELS = 0.1  # of the channels' amplitude: a sum that is smaller has lost what they hold
 
 
@@ -50,6 +51,23 @@ def stretches(n_frames: int, longest: int, hop: int) -> list[slice]:
     n = 1 + max(0, math.ceil((n_frames - longest) / hop))
     starts = [min(i * hop, max(0, n_frames - longest)) for i in range(n)]
     return [slice(start, min(n_frames, start + longest)) for start in starts]
+
+
+def sounding_parts(audio: Audio, quiet_db: float, silence_s: float) -> list[slice]:
+    """Where a recording sounds, in frames: parted by silences of at least silence_s, in which each 20 ms lie quiet_db
+    below the loudest. None in a recording of silence."""
+    hop = max(1, round(FRAME_S * audio.rate_hz))
+    n = -(-audio.n_frames // hop)
+    padded = np.pad(audio.samples, ((0, 0), (0, n * hop - audio.n_frames)))
+    power = np.square(padded, dtype=np.float64).reshape(audio.n_channels, n, hop).mean(2).max(0)
+    least = max(power.max(initial=0.0) * 10.0 ** (-quiet_db / 10.0), 10.0 ** (SILENT_DBFS / 10.0))
+    loud = np.flatnonzero(power >= least)
+    if not len(loud):
+        return []
+    gaps = np.flatnonzero(np.diff(loud) - 1 >= max(1.0, silence_s / FRAME_S))
+    firsts, lasts = loud[np.r_[0, gaps + 1]], loud[np.r_[gaps, len(loud) - 1]]
+    pairs = zip(firsts.tolist(), lasts.tolist(), strict=True)
+    return [slice(first * hop, min(audio.n_frames, (last + 1) * hop)) for first, last in pairs]
 
 
 def level_db(samples: Block) -> float:

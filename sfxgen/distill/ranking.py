@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sfxgen.audio import Audio
-from sfxgen.distill.heard import SILENT_DBFS, Block, heard, level_db, stretches
+from sfxgen.distill.heard import SILENT_DBFS, Block, heard, level_db, sounding_parts, stretches
 from sfxgen.distill.vocabulary import ALIKE, NAMES, neighbours
 from sfxgen.errors import BadInput, SfxgenError
 from sfxgen.priors.contract import Prior
@@ -53,12 +53,13 @@ class Found:
 class Looking:
     """How to look for sounds over time.
 
-    window_s, hop_s: of the windows. least: the probability from which on a window counts. join_s: two stretches of the
-    same prompt no further apart than this are one.
+    window_s: of a look. What lies between two silences goes whole where it is no longer than that, else in windows of
+    this length every hop_s. least: the probability from which on a look counts. join_s: two stretches of the same
+    prompt no further apart than this are one, and so are two sounds with no more silence between them.
     """
 
-    window_s: float = 1.0
-    hop_s: float = 0.25
+    window_s: float = 2.0
+    hop_s: float = 0.5
     least: float = 0.2
     join_s: float = 0.3
 
@@ -98,8 +99,7 @@ def detect(
     """Where in a sound which prompts are heard, by time. Nothing is found in silence. others: as for rank."""
     looking = looking or Looking()
     rate_hz = audio.rate_hz
-    longest = max(1, round(min(looking.window_s, prior.window_s) * rate_hz))
-    places = stretches(audio.n_frames, longest, min(longest, max(1, round(looking.hop_s * rate_hz))))
+    places = _places(audio, looking, prior.window_s)
     windows = [audio.samples[:, at] for at in places]
     loud = _sounding(windows)
     if not loud:
@@ -158,6 +158,17 @@ def _standing_out(scores: Tensor) -> Tensor:
     """Where a prompt is the best of a window and lies far above the others, [windows, prompts]."""
     spread = (scores - scores.mean(1, keepdim=True)) / scores.std(1, keepdim=True, correction=0).clamp_min(1e-30)
     return (spread >= STANDS_OUT) & (scores == scores.amax(1, keepdim=True))
+
+
+def _places(audio: Audio, looking: Looking, longest_s: float) -> list[slice]:
+    """Where to look, in frames."""
+    longest = max(1, round(min(looking.window_s, longest_s) * audio.rate_hz))
+    hop = min(longest, max(1, round(looking.hop_s * audio.rate_hz)))
+    places = []
+    for part in sounding_parts(audio, QUIET_DB, looking.join_s):
+        inside = stretches(part.stop - part.start, longest, hop)
+        places += [slice(part.start + at.start, part.start + at.stop) for at in inside]
+    return places
 
 
 def _sounding(windows: Sequence[Block]) -> list[int]:

@@ -97,10 +97,12 @@ def delta(source_z0: Tensor, source: Condition) -> Target:
     t and ε for both; as a target, z0 − (σ/α) of that difference, in which z0 itself cancels out. What the source's own
     prompt already says of it pulls nowhere."""
 
+    unsaid = not any(source.prompts)  # guidance then changes nothing and would cost a second estimate
+
     @torch.no_grad()
     def target(z0: Tensor, t: Tensor, eps: Tensor, asked: Asked) -> Tensor:
         towards = asked.x0(asked.noised(z0, t, eps), t)
-        own = asked.prior.denoise(asked.noised(source_z0, t, eps), t, source, asked.guidance)
+        own = asked.prior.denoise(asked.noised(source_z0, t, eps), t, source, 1.0 if unsaid else asked.guidance)
         return source_z0 + towards - own
 
     return target

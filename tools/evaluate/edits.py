@@ -37,7 +37,7 @@ from sfxgen.distill.vocabulary import ALIKE
 from sfxgen.words import similarity as word_similarity
 
 FOLDER = ROOT / "build" / "edits"
-N_PAIRS, NEAREST, LONGEST_S, SEED = 48, 3, 3.0, 1
+N_PAIRS, NEAREST, LONGEST_S, SEED = 48, 3, 2.0, 1
 STRENGTHS = (0.1, 0.3, 0.5, 0.7, 1.0)
 Row = NDArray[np.float64]
 

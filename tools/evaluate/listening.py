@@ -115,8 +115,8 @@ def print_detection(held: Held) -> None:
     numbers = np.resize(np.unique(held.rounds), N_SCENES).tolist()
     scenes = [(number, *scene(held, number, seed)) for seed, number in enumerate(numbers)]
     print(f"\n{N_SCENES} scenes of {N_IN_A_SCENE} recordings, 24 prompts beside {len(others)} names")
-    for window_s in (0.5, 1.0, 2.0):
-        for least in (0.1, 0.2, 0.3, 0.5):
+    for window_s in (1.0, 2.0, 4.0):
+        for least in (0.1, 0.2, 0.3, 0.4):
             found_all, right_all = [], []
             for number, audio, truth in scenes:
                 found = detect(held.priors[number], audio, prompts, others, Looking(window_s, window_s / 4, least))
