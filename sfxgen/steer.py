@@ -38,9 +38,8 @@ def steer(
     request = Request(root=Path(), prompt=prompt, prior=config.prior, device=config.device, credit=told.extend)
     spec = Edit(source=(str(file.absolute()),), strength=strength, from_prompt=from_prompt)
     (edited,) = edit.render(spec, [Draw(seed)], request)
-    before, after = (
-        fits(open_prior(config.prior, root, config.device), one, [prompt]) for one in (decode(file), edited)
-    )
+    prior = open_prior(config.prior, root, config.device)
+    before, after = (float(fits(prior, one, [prompt])[0]) for one in (decode(file), edited))
     if edited.peak > 1.0:
         yield f"turned down by {20 * np.log10(edited.peak):.1f} dB, since its peaks would clip"
         edited = Audio.of(edited.samples / edited.peak, edited.rate_hz)

@@ -42,6 +42,7 @@ class Spectral(LibraryPrior):
         self.seen: list[int] = []
 
     def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = ()) -> torch.Tensor:
+        del seeds
         self.seen += [audio.shape[-1]] * len(audio)
         power = torch.fft.rfft(audio[:, 0]).abs().square()
         bright = power[:, round(power.shape[1] * 3000 / 22_050) :].sum(1) / power.sum(1)
@@ -157,7 +158,7 @@ def test_silence_is_refused_and_numbers_that_are_none_too(library: Prior) -> Non
 
     class Broken(Spectral):
         def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = ()) -> torch.Tensor:
-            return super().fit(audio, prompts) * math.nan
+            return super().fit(audio, prompts, seeds) * math.nan
 
     with pytest.raises(SfxgenError, match="gives no number"):
         rank(Broken(), sound(hiss(False, 0)), PROMPTS)

@@ -34,12 +34,12 @@ class Steering:
     """
 
     strength: float = 0.5
-    n_steps: int = 24
+    n_steps: int = 16
     rate: float = 0.25
     guidance: float | None = None
-    t: tuple[float, float] = (0.2, 0.8)
+    t: tuple[float, float] = (0.05, 0.4)
     n_draws: int = 2
-    drawn: bool = True
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def moved_z(prior: Prior, z0: Tensor, seconds: float, wish: Wish, seed: int, ste
         t = (low + (high - low) * places).to(z0.device)
         eps = draw_noise(z0.shape[1:], [generator] * n, z0)
         z = (z0 + offset).expand(n, *z0.shape[1:])
-        towards = (target(z, t, eps, asked) - z).mean(0, keepdim=True)
+        towards = (target(z, t, eps, asked) - z0).mean(0, keepdim=True) - offset
         if not towards.isfinite().all():
             raise SfxgenError(f"prior {prior.name} gives no number for this recording and prompt (NaN)")
         step = steering.strength * towards - (1.0 - steering.strength) * pull(offset)

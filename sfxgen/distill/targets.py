@@ -103,7 +103,7 @@ def delta(source_z0: Tensor, source: Condition) -> Target:
     def target(z0: Tensor, t: Tensor, eps: Tensor, asked: Asked) -> Tensor:
         towards = asked.x0(asked.noised(z0, t, eps), t)
         own = asked.prior.denoise(asked.noised(source_z0, t, eps), t, source, 1.0 if unsaid else asked.guidance)
-        return source_z0 + towards - own
+        return source_z0 + (towards - own)  # exactly the source where both say the same
 
     return target
 

@@ -66,7 +66,9 @@ class LibraryPrior(Prior):
     usual_steps = 25
     small = True
     levels = True
-    nats_a_fit, clear_fit = 0.5, 2.0  # tools/evaluate/listening.py: recordings whose whole package was left out
+    # Of recordings whose whole package was left out (tools/evaluate/listening.py).
+    nats_a_fit: float | None = 0.5
+    clear_fit: float | None = 2.0
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from sfxgen import mel
 from sfxgen.synths import resynthesis
+from sfxgen.synths import resynthesis_grid as grid
 
 CELL_FRAMES, CELL_BANDS = 8, 4  # gains are even over so much: 93 ms, so that hits stay hits, and about a third of 1 kHz
 MOST_DB = 30.0
@@ -28,7 +30,7 @@ def turn(audio: Tensor, change_db: Tensor, generators: Sequence[torch.Generator]
     frames = torch.arange(n_frames, device=change_db.device).clamp(max=change_db.shape[1] - 1)
     change_db = change_db.to(audio)[:, frames]
     gains_db = smoothed(change_db).clamp(-MOST_DB, MOST_DB)
-    turned = torch.stack([resynthesis.apply_gains(channel, gains_db) for channel in whole.unbind(1)], 1)
+    turned = torch.stack([_turned(channel, gains_db) for channel in whole.unbind(1)], 1)
     turned = turned + _lacking(whole.mean(1), turned.mean(1), change_db, generators)[:, None]
     return _as_loud_as(turned[..., :n_samples], audio)
 
@@ -39,6 +41,13 @@ def smoothed(change_db: Tensor) -> Tensor:
     square = change_db[:, None]
     coarse = torch.nn.functional.avg_pool2d(square, (CELL_FRAMES, CELL_BANDS), ceil_mode=True, count_include_pad=False)
     return torch.nn.functional.interpolate(coarse, size=tuple(size), mode="bilinear", align_corners=False)[:, 0]
+
+
+def _turned(audio: Tensor, gains_db: Tensor) -> Tensor:
+    """[batch, samples]; what lies beyond the grid's bands stays as it is, and so does everything at 0 dB."""
+    added = torch.exp(gains_db * (math.log(10.0) / 20.0)) - 1.0
+    spectra = grid.split_frames(audio, False) * (added @ grid.bin_hats(added.dtype).T)
+    return audio + grid.join_frames(spectra, False)
 
 
 def _lacking(before: Tensor, turned: Tensor, change_db: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

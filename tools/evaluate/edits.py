@@ -38,7 +38,7 @@ from sfxgen.words import similarity as word_similarity
 
 FOLDER = ROOT / "build" / "edits"
 N_PAIRS, NEAREST, LONGEST_S, SEED = 48, 3, 2.0, 1
-STRENGTHS = (0.1, 0.3, 0.5, 0.7, 1.0)
+STRENGTHS = (0.2, 0.5, 0.8, 1.0)
 Row = NDArray[np.float64]
 
 
@@ -153,11 +153,12 @@ def line(name: str, results: Sequence[Result]) -> str:
         low, high = np.percentile(found[picks].mean(1), [2.5, 97.5])
         return f"{found.mean():+.{digits}f} ({low:+.{digits}f} {high:+.{digits}f})"
 
+    own = np.nanmean([one.own_judged for one in results])
     rises = sum(one.fit > 0 for one in results), sum(one.judged > one.others_judged for one in results)
     return (
         f"{name:34s} fit {cell([r.fit for r in results], 2)}, others {np.mean([r.others_fit for r in results]):+.2f}; "
         f"judge {cell([r.judged for r in results], 3)}, beyond others "
-        f"{cell([r.judged - r.others_judged for r in results], 3)}, own {cell([r.own_judged for r in results], 3)}; "
+        f"{cell([r.judged - r.others_judged for r in results], 3)}, own {own:+.3f}; "
         f"{np.mean([r.db for r in results]):.1f} dB, kept {np.mean([r.kept for r in results]):.3f}; "
         f"up {rises[0]}/{n} by fit, {rises[1]}/{n} by the judge; worst fit {min(r.fit for r in results):+.2f}"
     )
@@ -178,23 +179,27 @@ def main(arguments: list[str]) -> int:
         for name, steering in _others().items():
             print(line(name, [court.result(pair, steering, False) for pair in pairs]), flush=True)
         return 0
-    for from_source in (False, True):
-        for strength in STRENGTHS:
-            steering = Steering(strength=strength)
-            name = f"strength {strength}{', from its own prompt' if from_source else ''}"
-            print(line(name, [court.result(pair, steering, from_source) for pair in pairs]), flush=True)
+    found = {}
+    for strength in STRENGTHS:
+        found[strength] = [court.result(pair, Steering(strength=strength), False) for pair in pairs]
+        print(line(f"strength {strength}", found[strength]), flush=True)
+    own = [court.result(pair, Steering(strength=0.8), True) for pair in pairs]
+    print(line("strength 0.8, from its own prompt", own), flush=True)
+    distances = np.array([[one.db for one in results] for results in found.values()])
+    monotone = (np.diff(distances, axis=0) > 0).all(0)
+    print(f"further from itself with every step of strength: {monotone.sum()} of {len(pairs)}")
     return 0
 
 
 def _others() -> dict[str, Steering]:
-    usual = Steering(strength=0.7, guidance=3.0)
+    usual = Steering(strength=0.7)
     return {
         "usual": usual,
         "guidance 1": replace(usual, guidance=1.0),
-        "guidance 6": replace(usual, guidance=6.0),
-        "not drawn": replace(usual, drawn=False),
-        "t 0.05-0.5": replace(usual, t=(0.05, 0.5)),
-        "t 0.5-0.95": replace(usual, t=(0.5, 0.95)),
+        "guidance 5": replace(usual, guidance=5.0),
+        "drawn": replace(usual, drawn=True),
+        "t 0.02-0.2": replace(usual, t=(0.02, 0.2)),
+        "t 0.2-0.8": replace(usual, t=(0.2, 0.8)),
     }
 
 
