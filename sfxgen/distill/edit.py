@@ -14,7 +14,7 @@ from sfxgen.audio import Audio
 from sfxgen.distill.heard import Block, at_rate, heard, stretches
 from sfxgen.distill.targets import Asked, delta
 from sfxgen.errors import BadInput, SfxgenError
-from sfxgen.priors.contract import Condition, Prior
+from sfxgen.priors.contract import Prior
 from sfxgen.priors.diffusion import draw_noise
 
 AT_ONCE_S = 12.0  # longer recordings go through in stretches that overlap by OVERLAP of this
@@ -39,7 +39,6 @@ class Steering:
     guidance: float | None = None
     t: tuple[float, float] = (0.05, 0.4)
     n_draws: int = 2
-    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,11 @@ def _edited(prior: Prior, own: Tensor, as_heard: Tensor, wish: Wish, seed: int, 
 def moved_z(prior: Prior, z0: Tensor, seconds: float, wish: Wish, seed: int, steering: Steering) -> Tensor:
     """Where z0 [1, …] goes. With the plain anchor it ends at z0 + strength · (x̂ of the prompt − x̂ of the source)."""
     n = steering.n_draws
-    condition, source = _conditions(prior, wish, seconds, n, seed, steering)
+    ongoing = seconds >= LONGER * prior.natural_s(wish.prompt)
+    condition = prior.repeated(prior.condition([wish.prompt], seconds, ongoing=ongoing), n)
+    source = prior.unconditional(condition)
+    if wish.source_prompt:
+        source = prior.repeated(prior.condition([wish.source_prompt], seconds, ongoing=ongoing), n)
     guidance = max(3.0, prior.usual_guidance) if steering.guidance is None else steering.guidance
     asked, target = Asked(prior, condition, guidance), delta(z0.expand(n, *z0.shape[1:]), source)
     pull = _anchor(prior, z0, seed)
@@ -132,20 +135,6 @@ def moved_z(prior: Prior, z0: Tensor, seconds: float, wish: Wish, seed: int, ste
         step = steering.strength * towards - (1.0 - steering.strength) * pull(offset)
         offset = offset + steering.rate * _cooling(number, steering.n_steps) * step
     return z0 + offset
-
-
-def _conditions(
-    prior: Prior, wish: Wish, seconds: float, n: int, seed: int, steering: Steering
-) -> tuple[Condition, Condition]:
-    """Of what is wished and of what is there, n rows each. Both draw alike, so that equal prompts stay equal."""
-    ongoing = seconds >= LONGER * prior.natural_s(wish.prompt)
-
-    def of(prompt: str) -> Condition:
-        found = prior.condition([prompt] * n, seconds, ongoing=ongoing)
-        return prior.drawn(found, [torch.Generator().manual_seed(seed) for _ in range(n)]) if steering.drawn else found
-
-    condition = of(wish.prompt)
-    return condition, of(wish.source_prompt) if wish.source_prompt else prior.unconditional(condition)
 
 
 def _anchor(prior: Prior, z0: Tensor, seed: int) -> Callable[[Tensor], Tensor]:

@@ -15,10 +15,9 @@ from sfxgen.distill.heard import heard
 from sfxgen.draw import Draw
 from sfxgen.errors import BadInput
 from sfxgen.generate.recipe import Request
-from sfxgen.generate.threads import threads_for
 from sfxgen.manifest.recordings import Edit
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior
+from sfxgen.priors.contract import Prior, threads_for
 
 
 def render(spec: Edit, draws: Sequence[Draw], request: Request) -> list[Audio]:

@@ -13,7 +13,6 @@ from sfxgen.draw import Draw
 from sfxgen.errors import BadInput
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.takes import intensity_gain, place_intensity
-from sfxgen.generate.threads import threads_for
 from sfxgen.manifest.text import Text
 from sfxgen.priors import open_prior
 from sfxgen.priors.contract import Prior, threads_for

@@ -197,7 +197,6 @@ def _others() -> dict[str, Steering]:
         "usual": usual,
         "guidance 1": replace(usual, guidance=1.0),
         "guidance 5": replace(usual, guidance=5.0),
-        "drawn": replace(usual, drawn=True),
         "t 0.02-0.2": replace(usual, t=(0.02, 0.2)),
         "t 0.2-0.8": replace(usual, t=(0.2, 0.8)),
     }
