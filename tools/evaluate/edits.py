@@ -18,14 +18,15 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import heldout
 import numpy as np
 import soundfile
 import torch
-from heldout import HeldOut, held_out
 from judge import embed, similarity
 from numpy.typing import NDArray
-from ranking import CORPUS, ROOT, Task, read_task
+from ranking import CORPUS, ROOT, Task
 
 from sfxgen import mel
 from sfxgen.audio import Audio
@@ -38,7 +39,7 @@ from sfxgen.words import similarity as word_similarity
 
 FOLDER = ROOT / "build" / "edits"
 N_PAIRS, NEAREST, LONGEST_S, SEED = 48, 3, 2.0, 1
-STRENGTHS = (0.2, 0.5, 0.8, 1.0)
+STRENGTHS = (0.25, 0.5, 1.0)
 Row = NDArray[np.float64]
 
 
@@ -71,7 +72,7 @@ class Court:
     """All that judges: held-out priors and the judge's embeddings of the recordings."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.priors = task, held_out(task)
+        self.task, self.priors = task, heldout.held_out(task)
         files = {e["name"]: CORPUS / e["wav"] for e in json.loads((CORPUS / "index.json").read_text("utf-8"))}
         self.names = [task.library.exemplars[row].name for row in task.recordings]
         self.files = [files[name] for name in self.names]
@@ -82,7 +83,8 @@ class Court:
         """Kinds in turn; the recording and the target by a fixed draw among what the kind's rounds allow."""
         rng = np.random.default_rng(0)
         apart = word_similarity(self.task.prompts, self.task.prompts) < ALIKE
-        n_kinds, found = len(self.task.prompts), []
+        n_kinds = len(self.task.prompts)
+        found: list[Pair] = []
         while len(found) < N_PAIRS:
             kind = len(found) % n_kinds
             row = int(rng.choice(np.flatnonzero(self.task.kinds == kind)))
@@ -123,18 +125,18 @@ class Court:
         )
 
 
-def edited(prior: HeldOut, pair: Pair, wish: Wish, steering: Steering) -> Audio:
+def edited(prior: heldout.HeldOut, pair: Pair, wish: Wish, steering: Steering) -> Audio:
     return edit(prior, pair.audio, wish, SEED, steering)
 
 
-def apart_db(prior: HeldOut, one: Audio, other: Audio) -> float:
+def apart_db(prior: heldout.HeldOut, one: Audio, other: Audio) -> float:
     """RMS over the cells of both log-mels that sound in either."""
     a, b = (mel.log_mel(heard(audio, prior)[:, 0]) for audio in (one, other))
     sounds = torch.maximum(a, b) > mel.FLOOR_DB + 12.0
     return float((a - b)[sounds].square().mean().sqrt())
 
 
-def saved(audio: Audio) -> object:
+def saved(audio: Audio) -> Path:
     """A file with this sound, for the judge."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{hashlib.sha256(audio.samples.tobytes()).hexdigest()[:20]}.wav"
@@ -172,7 +174,7 @@ def main(arguments: list[str]) -> int:
     if not (CORPUS / "index.json").exists():
         print("edits.py: build/corpus is missing; `python tools/library/build.py --corpus-only` makes it")
         return 1
-    court = Court(read_task())
+    court = Court(heldout.task())
     pairs = court.pairs()[0 if options.tune else 1 :: 2]
     print(f"{len(pairs)} pairs; means and 95 % intervals", flush=True)
     if options.tune:
@@ -183,8 +185,8 @@ def main(arguments: list[str]) -> int:
     for strength in STRENGTHS:
         found[strength] = [court.result(pair, Steering(strength=strength), False) for pair in pairs]
         print(line(f"strength {strength}", found[strength]), flush=True)
-    own = [court.result(pair, Steering(strength=0.8), True) for pair in pairs]
-    print(line("strength 0.8, from its own prompt", own), flush=True)
+    own = [court.result(pair, Steering(strength=1.0), True) for pair in pairs]
+    print(line("strength 1.0, from its own prompt", own), flush=True)
     distances = np.array([[one.db for one in results] for results in found.values()])
     monotone = (np.diff(distances, axis=0) > 0).all(0)
     print(f"further from itself with every step of strength: {monotone.sum()} of {len(pairs)}")

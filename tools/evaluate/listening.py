@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import heldout
 import numpy as np
 import torch
-from heldout import held_out
 from numpy.typing import NDArray
-from ranking import CORPUS, Task, read_task, wilson
+from ranking import CORPUS, Task, wilson
 
 from sfxgen.audio import Audio
 from sfxgen.codec import decode
@@ -37,7 +37,7 @@ from sfxgen.priors import open_prior
 from sfxgen.priors.library import LibraryPrior
 from sfxgen.words import similarity
 
-N_SCENES, N_IN_A_SCENE, LONGEST_S, GAP_S = 60, 5, 4.0, 0.5
+N_SCENES, N_IN_A_SCENE, LONGEST_S, GAP_S = 40, 5, 4.0, 0.5
 N_NEIGHBOURS = 8
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.01)
 
@@ -46,7 +46,7 @@ class Held:
     """The recordings of a task with what the round that never saw their package says of every prompt and name."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.priors = task, held_out(task)
+        self.task, self.priors = task, heldout.held_out(task)
         self.names = (*task.prompts, *NAMES)
         wavs = {entry["name"]: entry["wav"] for entry in json.loads((CORPUS / "index.json").read_text("utf-8"))}
         self.audio = [decode(CORPUS / wavs[task.library.exemplars[row].name]) for row in task.recordings]
@@ -115,18 +115,18 @@ def print_detection(held: Held) -> None:
     numbers = np.resize(np.unique(held.rounds), N_SCENES).tolist()
     scenes = [(number, *scene(held, number, seed)) for seed, number in enumerate(numbers)]
     print(f"\n{N_SCENES} scenes of {N_IN_A_SCENE} recordings, 24 prompts beside {len(others)} names")
-    for window_s in (1.0, 2.0, 4.0):
-        for least in (0.1, 0.2, 0.3, 0.4):
-            found_all, right_all = [], []
-            for number, audio, truth in scenes:
-                found = detect(held.priors[number], audio, prompts, others, Looking(window_s, window_s / 4, least))
-                here = [
-                    [p == one.prompt and one.start_s < end and one.end_s > start for start, end, p in truth]
-                    for one in found
-                ]
-                right_all += [any(row) for row in here]
-                found_all += [any(row[i] for row in here) for i in range(len(truth))]
-            print(f"  window {window_s} s, from {least}: found {share(found_all)}, right {share(right_all or [False])}")
+    for window_s, least in ((1.0, 0.2), (2.0, 0.1), (2.0, 0.2), (2.0, 0.3), (4.0, 0.2)):
+        found_all: list[bool] = []
+        right_all: list[bool] = []
+        for number, audio, truth in scenes:
+            found = detect(held.priors[number], audio, prompts, others, Looking(window_s, window_s / 4, least))
+            here = [
+                [p == one.prompt and one.start_s < end and one.end_s > start for start, end, p in truth]
+                for one in found
+            ]
+            right_all += [any(row) for row in here]
+            found_all += [any(row[i] for row in here) for i in range(len(truth))]
+        print(f"  window {window_s} s, from {least}: found {share(found_all)}, right {share(right_all)}", flush=True)
 
 
 def print_misfits(held: Held) -> None:
@@ -183,7 +183,7 @@ def main() -> int:
     if not (CORPUS / "index.json").exists():
         print("listening.py: build/corpus is missing; `python tools/library/build.py --corpus-only` makes it")
         return 1
-    held = Held(read_task())
+    held = Held(heldout.task())
     print_certainty(held)
     print_misfits(held)
     print_detection(held)
