@@ -315,7 +315,8 @@ def test_the_kind_gives_a_try_a_draw_and_says_whose_likeness_it_took(folder: Pat
     own = decode(folder / "bell/bell_ring_0.wav")
     assert [block.samples.shape for block in blocks] == [own.samples.shape] * 2
     assert not np.array_equal(blocks[0].samples, blocks[1].samples)
-    assert any("steam" in credit.name for credit in told)
+    assert told
+    assert sum(credit.share for credit in told) <= 1.001
     unmoved = Edit(source=("bell/bell_ring_0.wav",), strength=0.0)
     (same,) = generate("edit", unmoved, [Draw(1)], request)
     assert np.array_equal(same.samples, own.samples)

@@ -22,7 +22,7 @@ from sfxgen.audio import Audio
 from sfxgen.distill.heard import at_rate, heard, sounding_parts, stretches
 from sfxgen.distill.ranking import Looking, beside, detect, fits, misfit, misfits, rank
 from sfxgen.distill.vocabulary import ALIKE, NAMES, neighbours
-from sfxgen.errors import EXIT_BAD_INPUT, EXIT_OK, BadInput, SfxgenError
+from sfxgen.errors import EXIT_BAD_INPUT, EXIT_OK, BadInput, ProgramMissing, SfxgenError
 from sfxgen.priors import open_prior
 from sfxgen.priors.contract import Prior
 from sfxgen.priors.library import LibraryPrior
@@ -280,3 +280,11 @@ def test_what_cannot_be_ranked_is_one_clear_line(tmp_path: Path) -> None:
     assert listen.detect(tmp_path, tmp_path / "silent.wav", [], Looking())[1] == []
     with pytest.raises(BadInput, match=r"cannot read .*missing\.wav: no such file"):
         listen.detect(tmp_path, tmp_path / "missing.wav", [], Looking())
+
+
+def test_a_picture_without_matplotlib_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        ProgramMissing, match="--picture needs matplotlib, which is not installed: pip install matplotlib"
+    ):
+        listen.picture(sound(tone(400.0)), [], "a", tmp_path / "a.png")
