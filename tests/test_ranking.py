@@ -285,6 +285,6 @@ def test_what_cannot_be_ranked_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_picture_without_matplotlib_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(
-        ProgramMissing, match="--picture needs matplotlib, which is not installed: pip install matplotlib"
+        ProgramMissing, match="needs matplotlib, which is not installed: pip install matplotlib"
     ):
         listen.picture(sound(tone(400.0)), [], "a", tmp_path / "a.png")
