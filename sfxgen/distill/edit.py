@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sfxgen.audio import Audio
-from sfxgen.distill.heard import Block, at_rate, heard, stretches
+from sfxgen.distill.heard import SILENT_DBFS, Block, at_rate, heard, level_db, stretches
 from sfxgen.distill.targets import Asked, delta
 from sfxgen.errors import BadInput, SfxgenError
 from sfxgen.priors.contract import Prior
@@ -21,6 +21,7 @@ AT_ONCE_S = 12.0  # longer recordings go through in stretches that overlap by OV
 OVERLAP = 0.25
 QUIET_DB = 50.0  # below the peak: what begins and ends so quietly stays as it is
 EDGE_S = 0.01  # in which an edit begins where the recording goes on before it
+GUIDANCE_OF_LEVELS = 3.0  # unguided, a mixture's two estimates hardly differ
 LONGER = 1.5  # than such sounds last by themselves: the prompt is then taken as of something that goes on
 
 
@@ -29,8 +30,8 @@ class Steering:
     """How to edit.
 
     strength: of the pull towards the prompt, 0 to 1; 1 − strength is that of the anchor, the recording's spectrogram.
-    guidance: the prior's usual one, but at least 3, if None: unguided, the two estimates hardly differ. t: the range
-    that times are drawn from. rate: share of the way at a step. n_draws: times and noises of a step.
+    guidance: if None the prior's usual one, but GUIDANCE_OF_LEVELS where z is levels. t: the range that times are drawn
+    from. rate: share of the way at a step. n_draws: times and noises of a step.
     """
 
     strength: float = 0.5
@@ -66,17 +67,10 @@ def edit(prior: Prior, audio: Audio, wish: Wish, seed: int, steering: Steering |
     samples = audio.samples[:, part]
     if not samples.shape[1]:
         raise BadInput("it is silent: there is nothing to edit")
-    change = at_rate(
-        _change(prior, Audio.of(samples, audio.rate_hz), wish, seed, steering), prior.rate_hz, audio.rate_hz
-    )
-    change = _fitted(change, samples.shape[1])
-    n_edge = min(max(1, round(EDGE_S * audio.rate_hz)), samples.shape[1] // 2)
-    if n_edge and part.start > 0:
-        change[:, :n_edge] *= np.linspace(0.0, 1.0, n_edge, dtype=np.float32)
-    if n_edge and part.stop < audio.n_frames:
-        change[:, -n_edge:] *= np.linspace(1.0, 0.0, n_edge, dtype=np.float32)
+    change = _change(prior, Audio.of(samples, audio.rate_hz), wish, seed, steering)
+    change = _fitted(at_rate(change, prior.rate_hz, audio.rate_hz), samples.shape[1])
     out = np.array(audio.samples)
-    out[:, part] += change
+    out[:, part] += _eased(change, round(EDGE_S * audio.rate_hz), part.start > 0, part.stop < audio.n_frames)
     return Audio.of(out, audio.rate_hz)
 
 
@@ -89,7 +83,11 @@ def _change(prior: Prior, audio: Audio, wish: Wish, seed: int, steering: Steerin
     total = torch.zeros_like(own)
     before = 0  # where the stretch before ends
     for at in stretches(own.shape[-1], longest, longest - n_overlap):
-        change = _edited(prior, own[..., at], as_heard[..., at], wish, seed, steering) - own[..., at]
+        there = own[..., at]
+        if level_db(there[0].float().cpu().numpy()) < SILENT_DBFS:
+            change = torch.zeros_like(there)
+        else:
+            change = _edited(prior, there, as_heard[..., at], wish, seed, steering) - there
         n_fade = before - at.start
         if n_fade > 0:  # both are changes of the same sound: they add up as they are
             fade = torch.linspace(0.0, 1.0, n_fade, dtype=own.dtype, device=own.device)
@@ -118,7 +116,8 @@ def moved_z(prior: Prior, z0: Tensor, seconds: float, wish: Wish, seed: int, ste
     source = prior.unconditional(condition)
     if wish.source_prompt:
         source = prior.repeated(prior.condition([wish.source_prompt], seconds, ongoing=ongoing), n)
-    guidance = max(3.0, prior.usual_guidance) if steering.guidance is None else steering.guidance
+    usual = GUIDANCE_OF_LEVELS if prior.levels else prior.usual_guidance
+    guidance = usual if steering.guidance is None else steering.guidance
     asked, target = Asked(prior, condition, guidance), delta(z0.expand(n, *z0.shape[1:]), source)
     pull = _anchor(prior, z0, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -173,6 +172,18 @@ def _sounding(audio: Audio) -> slice:
         return slice(0, 0)
     margin = round(EDGE_S * audio.rate_hz)
     return slice(max(0, int(loud[0]) - margin), min(audio.n_frames, int(loud[-1]) + 1 + margin))
+
+
+def _eased(change: Block, n_edge: int, at_start: bool, at_end: bool) -> Block:
+    """Faded in, out or both, so that an edit inside a recording begins and ends unheard."""
+    n_edge = min(n_edge, change.shape[1] // 2)
+    ramp = np.linspace(0.0, 1.0, n_edge, dtype=np.float32)
+    eased = np.array(change)
+    if at_start:
+        eased[:, :n_edge] *= ramp
+    if at_end:
+        eased[:, change.shape[1] - n_edge :] *= ramp[::-1]
+    return eased
 
 
 def _fitted(samples: Block, n_frames: int) -> Block:
