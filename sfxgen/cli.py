@@ -286,7 +286,7 @@ def detect(
     window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 2.0,
     least: Annotated[
         float, typer.Option("--least", min=0, max=1, help="How probable a sound must be to count as heard.")
-    ] = 0.2,
+    ] = 0.1,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Write a PNG: the spectrogram and what was heard when.")
     ] = None,

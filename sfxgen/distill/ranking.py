@@ -60,7 +60,7 @@ class Looking:
 
     window_s: float = 2.0
     hop_s: float = 0.5
-    least: float = 0.2
+    least: float = 0.1
     join_s: float = 0.3
 
 
