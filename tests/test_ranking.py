@@ -250,7 +250,7 @@ def test_latent_priors_rank_and_detect(name: str) -> None:
 
 def sfxgen(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sfxgen", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_rank_and_detect_without_a_project(tmp_path: Path) -> None:
@@ -284,7 +284,5 @@ def test_what_cannot_be_ranked_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_picture_without_matplotlib_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(
-        ProgramMissing, match="needs matplotlib, which is not installed: pip install matplotlib"
-    ):
+    with pytest.raises(ProgramMissing, match="needs matplotlib, which is not installed: pip install matplotlib"):
         listen.picture(sound(tone(400.0)), [], "a", tmp_path / "a.png")
