@@ -1,8 +1,8 @@
 """Ranking, detection and misfits on recordings whose whole package was left out: `python tools/evaluate/listening.py`.
 
 Prints how sure the tool is and how often it is right (LibraryPrior.nats_a_fit), what detection finds in recordings laid
-one after another, and how often `misfit` cries wolf (LibraryPrior.clear_fit). About nine minutes of CPU at first, four of them training.
-Needs build/corpus/ (tools/library/build.py --corpus-only).
+one after another, and how often `misfit` cries wolf (LibraryPrior.clear_fit). About nine minutes of CPU at
+first, four of them training. Needs build/corpus/ (tools/library/build.py --corpus-only).
 """
 
 from __future__ import annotations
