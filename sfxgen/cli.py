@@ -43,6 +43,11 @@ Which = Annotated[
     str | None,
     typer.Option("--library", "-l", help="Its folder, or `library` for the one that ships. Default: ./library."),
 ]
+Recording = Annotated[Path, typer.Argument(help="An audio file: any rate, any number of channels.")]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option("--prompts", "-p", help="A prompt; give it again for each. Default: a vocabulary of sounds."),
+]
 Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, fm or texture.")]
 
 
@@ -252,6 +257,76 @@ def render(
         trace=trace,
         guide=not unguided,
     ):
+        print(line)
+
+
+@app.command()
+@_guarded
+def rank(
+    file: Recording,
+    prompts: Prompts = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many of the vocabulary's names to show.")] = 10,
+    project: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a recording sounds like: how well it fits prompts, by the prior's score. Works without a project."""
+    from sfxgen.listen import rank as run_rank
+    from sfxgen.manifest.project import find_root
+    from sfxgen.show import show_fits
+
+    found = run_rank(find_root(project or Path()), file, prompts or ())
+    show_fits(found if prompts else found[:top], as_json)
+
+
+@app.command()
+@_guarded
+def detect(
+    file: Recording,
+    prompts: Prompts = None,
+    window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 2.0,
+    least: Annotated[
+        float, typer.Option("--least", min=0, max=1, help="How probable a sound must be to count as heard.")
+    ] = 0.1,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Write a PNG: the spectrogram and what was heard when.")
+    ] = None,
+    project: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is heard in a recording, and when. Works without a project."""
+    from sfxgen import listen
+    from sfxgen.distill.ranking import Looking
+    from sfxgen.manifest.project import find_root
+    from sfxgen.show import show_found
+
+    looking = Looking(window_s=window_s, hop_s=window_s / 4, least=least)
+    audio, found = listen.detect(find_root(project or Path()), file, prompts or (), looking)
+    show_found(found, as_json)
+    if picture:
+        listen.picture(audio, found, file.name, picture)
+
+
+@app.command()
+@_guarded
+def edit(
+    file: Recording,
+    prompt: Annotated[str, typer.Argument(help="What it shall sound like, in plain words.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: wav, flac, ogg, opus, mp3 or m4a.")],
+    strength: Annotated[
+        float, typer.Option("--strength", "-s", min=0, max=1, help="0: the recording as it is; 1: as far as it goes.")
+    ] = 0.5,
+    source_prompt: Annotated[
+        str | None, typer.Option("--source-prompt", help="What it sounds like now; only the difference is changed.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another try.")] = 0,
+    project: Folder = None,
+) -> None:
+    """Move a recording towards a prompt. Length, rate and channels stay. Works without a project."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.steer import steer
+
+    root = find_root(project or Path())
+    for line in steer(root, file, prompt, out, strength=strength, from_prompt=source_prompt, seed=seed):
         print(line)
 
 

@@ -12,6 +12,7 @@ from sfxgen.events import Event, OnEvent
 
 if TYPE_CHECKING:
     from sfxgen.build import Report
+    from sfxgen.distill.ranking import Fit, Found
     from sfxgen.lock import LockedSound
     from sfxgen.plan import Planned, Planning
 
@@ -250,6 +251,37 @@ def show_presets(words: str, kind: str | None, as_json: bool) -> None:
     print_table(("preset", "kind", "what it sounds like", "fit")[: len(cells[0])], cells)
 
 
+def show_fits(fits: Sequence[Fit], as_json: bool) -> None:
+    """A row a prompt, best first; then what is left for everything that was not asked for."""
+    if as_json:
+        for fit in fits:
+            print(json.dumps(vars(fit), ensure_ascii=False))
+        return
+    rows = [(one.prompt, f"{one.fit:.4g}", _percent(one.probability)) for one in fits]
+    rest = 1.0 - sum(one.probability or 0.0 for one in fits)
+    if fits and fits[0].probability is not None and rest > 0.001:
+        rows.append(("something else of the vocabulary", "", _percent(rest)))
+    print_table(("sounds like", "fit", "probability"), rows)
+
+
+def show_found(found: Sequence[Found], as_json: bool) -> None:
+    """A row a stretch, by time."""
+    if as_json:
+        for one in found:
+            print(json.dumps(vars(one), ensure_ascii=False))
+        return
+    if not found:
+        print("nothing detected")
+        return
+    rows = [(f"{one.start_s:.2f}", f"{one.end_s:.2f}", one.prompt, _percent(one.probability)) for one in found]
+    print_table(("from s", "to s", "what", "probability"), rows)
+
+
+def _percent(probability: float | None) -> str:
+    """Not known is said, not guessed."""
+    return "not measured" if probability is None else f"{probability:.0%}"
+
+
 def _planned_json(planned: Planned) -> dict[str, object]:
     return {
         "sound": planned.job.name,
@@ -276,7 +308,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
     for column in columns:
-        numeric = column.split()[-1] in ("s", "LUFS", "dBTP", "files", "fit")
+        numeric = column.split()[-1] in ("s", "LUFS", "dBTP", "files", "fit", "probability")
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*map(escape, row))

@@ -111,12 +111,14 @@ def delta(source_z0: Tensor, source: Condition) -> Target:
     source_z0, source: of the whole batch. In x̂, ε̂ − ε is (α/σ)(z0 − x̂), so that z0 − (σ/α) d = x̂ + source_z0 − x̂ of
     the source: one estimate, put right by the error of the other.
     """
+    unsaid = not any(source.prompts)  # guidance then changes nothing and would cost a second estimate
 
     @torch.no_grad()
     def target(z0: Tensor, t: Tensor, eps: Tensor, asked: Asked) -> Tensor:
         before, own = source_z0[asked.place], source.rows(asked.place)
         towards = asked.x0(asked.noised(z0, t, eps), t)
-        return before + (towards - asked.prior.denoise(asked.noised(before, t, eps), t, own, asked.guidance))
+        guidance = 1.0 if unsaid else asked.guidance
+        return before + (towards - asked.prior.denoise(asked.noised(before, t, eps), t, own, guidance))
 
     return target
 

@@ -49,11 +49,15 @@ class Prior(ABC):
     notes: what a person should know who uses this model, each a sentence.
     usual_guidance, usual_steps: for sampling, where nobody says otherwise.
     levels: its features are levels already, in dB or their like.
+    nats_a_fit, clear_fit: how many nats a difference of 1 in `fit` is worth, and the difference that few sounds reach
+    which are what they are meant to be; both measured against recordings, None where nobody did.
     """
 
     notes: tuple[str, ...] = ()
     small: bool = False
     levels: bool = False
+    nats_a_fit: float | None = None
+    clear_fit: float | None = None
     usual_guidance: float = 1.0
     usual_steps: int = 50
     name: str
@@ -140,6 +144,25 @@ class Prior(ABC):
     def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
         """The same maps of what z0 stands for."""
         return self.features(self.decode(z0, generators))
+
+    @torch.no_grad()
+    def moved(
+        self, audio: torch.Tensor, z0: torch.Tensor, goal: torch.Tensor, generators: Sequence[torch.Generator]
+    ) -> torch.Tensor:
+        """A recording [batch, channels, frames], whose z0 is given, changed by what tells `goal` from z0.
+
+        It may have other channels than the prior's: what is changed then is their mean. By default both are decoded and
+        their difference added, so that what the prior's z cannot hold stays. As far as the decoder does not keep a
+        sound's phases such a sum would sound double, and the decoded goal takes its place.
+        """
+        n_frames = audio.shape[-1]
+        before, after = (self.decode(z, generators)[..., :n_frames] for z in (z0, goal))
+        own = audio
+        if audio.shape[1] != before.shape[1]:
+            own, before, after = (x.mean(1, keepdim=True) for x in (audio, before, after))
+        missing = (own - before).square().sum((1, 2), keepdim=True)
+        kept = (1.0 - missing / own.square().sum((1, 2), keepdim=True).clamp_min(1e-20)).clamp(0.0, 1.0)
+        return audio + (after - kept * before - (1.0 - kept) * own)
 
     @torch.no_grad()
     def sample_z0(

@@ -37,6 +37,7 @@ from sfxgen.priors.mixture import (
     without_residual,
 )
 from sfxgen.synths.resynthesis import resynthesise
+from sfxgen.synths.turning import turn
 from sfxgen.words import knows
 
 CENTRE_DB, SCALE_DB = -45.0, 20.0  # z = (level − centre) / scale: about unit variance where there is sound
@@ -65,6 +66,9 @@ class LibraryPrior(Prior):
     usual_steps = 25
     small = True
     levels = True
+    # Of recordings whose whole package was left out (tools/evaluate/listening.py).
+    nats_a_fit: float | None = 0.5
+    clear_fit: float | None = 2.0
 
     def __init__(self, library: Library, name: str = "library", digest: str = "", kernel: Kernel = KERNEL) -> None:
         if not library.exemplars:
@@ -80,9 +84,7 @@ class LibraryPrior(Prior):
 
     def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
-        unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
-        if unknown is not None:
-            raise PromptUnknown(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
+        self._check_words(prompts)
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))
         preference = SHARPNESS * np.take_along_axis(similarity, chosen, 1) - self._dullness[chosen]
@@ -93,6 +95,11 @@ class LibraryPrior(Prior):
         owner = torch.from_numpy(chosen).repeat_interleave(n_variants, 1)
         components = vars(Components.of(x, active, log_prior, owner, (0, 0)))
         return Condition(tuple(prompts), seconds, {key: components[key] for key in components if key != "grid"})
+
+    def _check_words(self, prompts: Sequence[str]) -> None:
+        unknown = next((prompt for prompt in prompts if not knows(prompt)), None)
+        if unknown is not None:
+            raise PromptUnknown(f"prior '{self.name}' knows no word of the prompt '{unknown}'; say it in other words")
 
     def drawn(self, condition: Condition, generators: Sequence[torch.Generator]) -> Condition:
         """Each item's own draw among the exemplars and their variants: Gumbel noise on log π, so that each is first as
@@ -124,6 +131,13 @@ class LibraryPrior(Prior):
     def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         levels_db = (z0 * SCALE_DB + CENTRE_DB).clamp(mel.FLOOR_DB, 0.0)
         return torch.cat([resynthesise(one[None], g) for one, g in zip(levels_db, generators, strict=True)])[:, None]
+
+    @torch.no_grad()
+    def moved(
+        self, audio: torch.Tensor, z0: torch.Tensor, goal: torch.Tensor, generators: Sequence[torch.Generator]
+    ) -> torch.Tensor:
+        """The recording itself with its bands turned up and down, and noise where there is nothing to turn up."""
+        return turn(audio, (goal - z0) * SCALE_DB, generators)
 
     def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (self.encode(audio),)
@@ -165,6 +179,7 @@ class LibraryPrior(Prior):
         """How well each sound fits each prompt, [batch, prompts], by a trained encoder: it recognises recordings of
         packages that it never saw twice as often as the mixture's own log-mel distance (tools/evaluate/ranking.py)."""
         del seeds  # nothing is drawn
+        self._check_words(prompts)
         return encoder.shipped().score(mel.log_mel(audio.mean(1)), prompts).double()
 
     @torch.no_grad()
