@@ -62,9 +62,9 @@ def wiener(stems: Tensor, rate_hz: int) -> Shares:
 def shared_out(samples: NDArray[np.float32], rate_hz: int, shares: Shares) -> list[NDArray[np.float32]]:
     """The stems of a recording [channels, samples] at its own rate, each float32 of its shape.
 
-    Each stem's samples are rounded to a grid that float32 holds exactly, and what the others leave goes to the stem with
-    the most: added up (in float64) they are the recording, bit for bit where it is PCM of up to 24 bits, else within
-    half a step of 24 bits of its peak.
+    Each stem's samples are rounded to a grid that float32 holds exactly, and what the others leave goes to the stem
+    with the most: added up (in float64) they are the recording, bit for bit where it is PCM of up to 22 bits, else
+    within half a step of 24 bits of the peak.
     """
     stems = np.zeros((len(shares.values), *samples.shape), np.float64)
     for channel, block in enumerate(samples):
