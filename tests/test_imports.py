@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "sfxgen"
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("begin", "clean", "doctor", "play", "render", "shelf", "show", "watch"),
+    ("begin", "clean", "doctor", "play", "recordings", "render", "shelf", "show", "watch"),
     ("build",),
     ("execute", "publish", "report"),
     ("make",),

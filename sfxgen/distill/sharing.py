@@ -63,7 +63,7 @@ def shared_out(samples: NDArray[np.float32], rate_hz: int, shares: Shares) -> li
     """The stems of a recording [channels, samples] at its own rate, each float32 of its shape.
 
     Each stem's samples are rounded to a grid that float32 holds exactly, and what the others leave goes to the stem
-    with the most: added up (in float64) they are the recording, bit for bit where it is PCM of up to 22 bits, else
+    with the most: added up (in float64) they are the recording, bit for bit where it is PCM of up to 24 bits, else
     within half a step of 24 bits of the peak.
     """
     stems = np.zeros((len(shares.values), *samples.shape), np.float64)
@@ -77,7 +77,7 @@ def shared_out(samples: NDArray[np.float32], rate_hz: int, shares: Shares) -> li
 def exact(samples: NDArray[np.float32], stems: Sequence[NDArray[np.floating]]) -> list[NDArray[np.float32]]:
     """Stems that nearly add up to the recording, so that they do: see `shared_out`."""
     peak = max(float(np.abs(samples).max(initial=0.0)), *(float(np.abs(s).max(initial=0.0)) for s in stems), 1e-30)
-    step = 2.0 ** (math.ceil(math.log2(peak)) + 1 - EXACT_BITS)
+    step = 2.0 ** (math.ceil(math.log2(1.001 * peak)) - EXACT_BITS)
     whole = [np.rint(np.asarray(stem, np.float64) / step) * step for stem in stems]
     main = int(np.argmax([float(np.square(stem).sum()) for stem in whole]))
     others = sum((stem for number, stem in enumerate(whole) if number != main), np.zeros(samples.shape))
