@@ -45,7 +45,8 @@ def vowels(seconds: float = 2.0, seed: int = 0) -> NDArray[np.float64]:
         level = sum(np.exp(-0.5 * ((hz - f) / 150) ** 2) for f in (first, 3 * first, 2700.0))
         voice += level * np.sin(2 * np.pi * k * pitch)
     voice *= syllable
-    return 0.5 * voice / np.abs(voice).max()
+    spoken: NDArray[np.float64] = 0.5 * voice / np.abs(voice).max()
+    return spoken
 
 
 def hiss(n: int, seed: int = 1) -> NDArray[np.float64]:
@@ -54,7 +55,10 @@ def hiss(n: int, seed: int = 1) -> NDArray[np.float64]:
 
 def noisy_at(snr_db: float, voice: NDArray[np.float64]) -> NDArray[np.float64]:
     noise = hiss(len(voice))
-    return voice + noise * np.sqrt(np.square(voice).sum() / np.square(noise).sum() / 10 ** (snr_db / 10))
+    mixed: NDArray[np.float64] = voice + noise * np.sqrt(
+        np.square(voice).sum() / np.square(noise).sum() / 10 ** (snr_db / 10)
+    )
+    return mixed
 
 
 def si_sdr_db(estimate: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
@@ -145,9 +149,9 @@ def test_the_shares_of_speech_and_noise_are_the_whole(shipped: LibraryPrior) -> 
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
 @pytest.mark.parametrize("kind", ["stable audio", "stable audio 3", "audioldm2"])
 def test_latent_priors_enhance(kind: str) -> None:
-    from test_separate import _tiny, some_audio
+    from test_separate import some_audio, tiny
 
-    prior = _tiny(kind)
+    prior = tiny(kind)
     shares = enhance(some_audio(prior), prior, 0, "rain", Settings(n_steps=1, n_denoising=1))
     assert torch.isfinite(shares.values).all()
     torch.testing.assert_close(shares.values.sum(0), torch.ones_like(shares.values[0]))

@@ -49,7 +49,8 @@ def sounds() -> NDArray[np.float32]:
     both[0, 22_050 : 22_050 + len(bell)] = bell
     both[1] = rumble
     both /= np.sqrt(np.square(both).sum(1, keepdims=True))
-    return (both * 0.7 / np.abs(both.sum(0)).max()).astype(np.float32)
+    scaled: NDArray[np.float32] = (both * 0.7 / np.abs(both.sum(0)).max()).astype(np.float32)
+    return scaled
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,8 @@ def test_parts_go_to_the_prompts_that_they_fit(shipped: LibraryPrior, n_sources:
     def rule(audio: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
         energy = torch.fft.rfft(audio[:, 0])[:, bins].abs().square()
         own = torch.stack([energy[:, k::n_sources].sum(1) for k in range(len(prompts))], 1)
-        return (own / energy.sum(1, keepdim=True)).double()
+        part: torch.Tensor = (own / energy.sum(1, keepdim=True)).double()
+        return part
 
     said: list[str] = []
     names = [(f"sound {k}",) for k in range(n_sources)]
@@ -283,7 +285,7 @@ def test_score_distillation_of_the_parts_keeps_the_sum(shipped: LibraryPrior, mi
 # Latent priors
 
 
-def _tiny(kind: str) -> Prior:
+def tiny(kind: str) -> Prior:
     pytest.importorskip("diffusers")
     pytest.importorskip("transformers")
     import tiny_models
@@ -304,7 +306,7 @@ def _tiny(kind: str) -> Prior:
 
 @pytest.fixture(scope="module", params=["stable audio", "stable audio 3", "audioldm2"])
 def latent(request: pytest.FixtureRequest) -> Prior:
-    return _tiny(request.param)
+    return tiny(request.param)
 
 
 pretrained = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
@@ -349,7 +351,7 @@ def test_latents_come_nearer_to_the_mixture(latent: Prior) -> None:
 
 @pretrained
 def test_a_source_that_gives_nan_stays_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    prior = _tiny("stable audio")
+    prior = tiny("stable audio")
     usual = prior.predict_x0
 
     def broken(z: torch.Tensor, t: torch.Tensor, condition: object) -> torch.Tensor:

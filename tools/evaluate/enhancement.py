@@ -15,13 +15,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import peers
 import soxr
 import torch
-from mixtures import CORPUS, by_kind, group_of, index, interval, prior_without, recording, rules, si_sdr_db
+from mixtures import by_kind, group_of, index, interval, prior_without, recording, rules, si_sdr_db
 from numpy.typing import NDArray
+from ranking import CORPUS
 
 from sfxgen import mel
 from sfxgen.audio import Audio
@@ -54,7 +56,8 @@ class Case:
 
     @property
     def noisy(self) -> Samples:
-        return self.speech + self.noise
+        both: Samples = self.speech + self.noise
+        return both
 
 
 def sentences(which: int) -> list[tuple[str, Samples]]:
@@ -95,9 +98,11 @@ def by_us(case: Case, samples: Samples, odds: float | None = None) -> Samples:
     """As `sfxgen enhance` does it, with the prior that never heard the noise; with other odds where given."""
     audio, prior = Audio.of(samples, RATE_HZ), prior_without(case.number)
     if odds is None:
-        return cleaned(audio, prior, 0).samples[0]
+        speech: Samples = cleaned(audio, prior, 0).samples[0]
+        return speech
     shares = ours.enhance(as_prior_takes_it(audio, prior), prior, 0, odds=odds)
-    return shared_out(audio.samples, RATE_HZ, shares)[0][0]
+    stem: Samples = shared_out(audio.samples, RATE_HZ, shares)[0][0]
+    return stem
 
 
 def measured(estimates: Sequence[NDArray[np.floating]], tested: Sequence[Case]) -> NDArray[np.float64]:
@@ -131,12 +136,12 @@ def main(arguments: Sequence[str]) -> int:
     noisy = [case.noisy for case in tested]
     methods: dict[str, Callable[[], Sequence[NDArray[np.floating]]]] = {
         "sfxgen enhance": lambda: [by_us(case, case.noisy) for case in tested],
-        **{name: (lambda name=name: _peer(name, noisy)) for name in ("noisereduce", "rnnoise")},
+        **{name: partial(_peer, name, noisy) for name in ("noisereduce", "rnnoise")},
     }
     if options.odds:
         for odds in (0.0, 1.0, 4.0, 1000.0):
             name = f"… odds {odds:g}" if odds < 1000 else "… the noise floor alone"
-            methods[name] = lambda odds=odds: [by_us(case, case.noisy, odds) for case in tested]
+            methods[name] = partial(_with_odds, tested, odds)
     before = measured(noisy, tested)
     print(f"{len(tested)} mixtures at {', '.join(f'{snr:g}' for snr in SNRS_DB)} dB")
     print(line("noisy", before, before), flush=True)
@@ -153,6 +158,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"clean speech, {name:15s} PESQ {mean[0]:.2f}   STOI {mean[1]:.3f}   SI-SDR {mean[2]:.1f} dB, least "
               f"{least[0]:.2f} {least[1]:.3f} {least[2]:.1f} dB", flush=True)  # fmt: skip
     return 0
+
+
+def _with_odds(tested: Sequence[Case], odds: float) -> list[Samples]:
+    return [by_us(case, case.noisy, odds) for case in tested]
 
 
 def _peer(name: str, sounds: Sequence[Samples]) -> list[NDArray[np.floating]]:

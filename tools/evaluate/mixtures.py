@@ -18,12 +18,12 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
-from ranking import CORPUS, ROOT, RULES, SETTINGS, _kind, read_task
+from ranking import CORPUS, ROOT, RULES, _kind, read_task
 
 sys.path.append(str(ROOT / "tools" / "library"))
 
 import yaml
-from encoder import train
+from encoder import SETTINGS, train
 
 from sfxgen import mel
 from sfxgen.library.features import active_part
@@ -49,7 +49,8 @@ class Mixture:
     @property
     def samples(self) -> Samples:
         """[samples], whole steps of 24 bits."""
-        return (np.rint(self.references.astype(np.float64).sum(0) * 2**23) / 2**23).astype(np.float32)
+        whole: Samples = (np.rint(self.references.astype(np.float64).sum(0) * 2**23) / 2**23).astype(np.float32)
+        return whole
 
 
 class HeldOutPrior(LibraryPrior):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,54 +48,48 @@ def ask(what: str, arrays: dict[str, Any]) -> dict[str, Any]:
 def nmf_clustered(mixture: Any) -> Any:
     """scikit-learn's NMF (12 components, Kullback–Leibler), components clustered in two by k-means of their courses and
     spectra: [2, samples]."""
-    from scipy.signal import istft, stft
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import NMF
-
-    _, _, found = stft(mixture, nperseg=N_FFT, noverlap=N_FFT - HOP)
-    model = NMF(12, init="nndsvda", solver="mu", beta_loss="kullback-leibler", max_iter=200, random_state=0)
+    signal, cluster_room = import_module("scipy.signal"), import_module("sklearn.cluster")
+    _, _, found = signal.stft(mixture, nperseg=N_FFT, noverlap=N_FFT - HOP)
+    kind = {"init": "nndsvda", "solver": "mu", "beta_loss": "kullback-leibler", "max_iter": 200, "random_state": 0}
+    model = import_module("sklearn.decomposition").NMF(12, **kind)
     spectra = model.fit_transform(np.abs(found) + 1e-8)
     courses = model.components_
     unit = [np.sqrt(x / (x.sum(1, keepdims=True) + 1e-12)) for x in (spectra.T, courses)]
-    cluster = KMeans(2, n_init=10, random_state=0).fit_predict(np.hstack(unit))
+    cluster = cluster_room.KMeans(2, n_init=10, random_state=0).fit_predict(np.hstack(unit))
     parts = np.stack([spectra[:, cluster == k] @ courses[cluster == k] for k in (0, 1)])
     shares = parts / (parts.sum(0) + 1e-12)
-    return np.stack([istft(found * s, nperseg=N_FFT, noverlap=N_FFT - HOP)[1][: len(mixture)] for s in shares])
+    return np.stack([signal.istft(found * s, nperseg=N_FFT, noverlap=N_FFT - HOP)[1][: len(mixture)] for s in shares])
 
 
 def soft_clusters(mixture: Any) -> Any:
     """Soft clusters of time-frequency places: a Gaussian mixture (scikit-learn) over frequency, level, level beside the
     frame and beside the bin; posteriors are the shares: [2, samples]."""
-    from scipy.signal import istft, stft
-    from sklearn.mixture import GaussianMixture
-
-    _, _, found = stft(mixture, nperseg=N_FFT, noverlap=N_FFT - HOP)
+    signal = import_module("scipy.signal")
+    _, _, found = signal.stft(mixture, nperseg=N_FFT, noverlap=N_FFT - HOP)
     level = np.log(np.abs(found) + 1e-3 * np.abs(found).mean() + 1e-12)
     octave = np.log2(np.arange(len(level)) + 1.0)[:, None] + 0 * level
     kinds = [octave, level, level - level.mean(0), level - level.mean(1, keepdims=True)]
     x = np.stack([(k - k.mean()) / (k.std() + 1e-9) for k in kinds], -1).reshape(-1, len(kinds))
     loud = np.argsort(-level.reshape(-1))[: max(2000, level.size // 4)]
-    model = GaussianMixture(2, random_state=0).fit(x[loud])
+    model = import_module("sklearn.mixture").GaussianMixture(2, random_state=0).fit(x[loud])
     share = model.predict_proba(x)[:, 0].reshape(level.shape)
     both = share, 1.0 - share
-    return np.stack([istft(found * s, nperseg=N_FFT, noverlap=N_FFT - HOP)[1][: len(mixture)] for s in both])
+    return np.stack([signal.istft(found * s, nperseg=N_FFT, noverlap=N_FFT - HOP)[1][: len(mixture)] for s in both])
 
 
 def noise_reduced(noisy: Any) -> Any:
     """noisereduce with its defaults (non-stationary), 16 kHz."""
-    import noisereduce
-
-    return noisereduce.reduce_noise(y=noisy, sr=16_000)
+    return import_module("noisereduce").reduce_noise(y=noisy, sr=16_000)
 
 
 def rnnoise(noisy: Any) -> Any:
     """RNNoise through pyrnnoise at its 48 kHz, its delay taken out by correlation."""
     import soxr
-    from pyrnnoise import RNNoise
 
     fast = soxr.resample(noisy, 16_000, 48_000)
     block = (np.clip(np.pad(fast, (0, 4800)), -1, 1) * 32767).astype(np.int16)
-    frames = [np.asarray(frame).reshape(-1) for _, frame in RNNoise(48_000).denoise_chunk(block[None])]
+    denoiser = import_module("pyrnnoise").RNNoise(48_000)
+    frames = [np.asarray(frame).reshape(-1) for _, frame in denoiser.denoise_chunk(block[None])]
     out = np.concatenate(frames) / 32768.0
     n = min(len(out), len(fast))
     spectrum = np.fft.rfft(out[:n], 2 * n) * np.conj(np.fft.rfft(fast[:n], 2 * n))
@@ -105,18 +100,21 @@ def rnnoise(noisy: Any) -> Any:
 
 def judged(pair: Any) -> Any:
     """PESQ (wide band) and STOI of [estimate, reference] at 16 kHz."""
-    from pesq import pesq
-    from pystoi import stoi
-
     estimate, reference = pair
-    return np.array([pesq(16_000, reference, estimate, "wb"), stoi(reference, estimate, 16_000)])
+    return np.array(
+        [
+            import_module("pesq").pesq(16_000, reference, estimate, "wb"),
+            import_module("pystoi").stoi(reference, estimate, 16_000),
+        ]
+    )
 
 
 def g722(data: Any) -> Any:
     """G.722 at 64 kbit/s → samples at 16 kHz."""
-    from G722 import G722
-
-    return np.asarray(G722(16_000, 64_000).decode(data.tobytes()), np.int16).astype(np.float32) / 32768.0
+    return (
+        np.asarray(import_module("G722").G722(16_000, 64_000).decode(data.tobytes()), np.int16).astype(np.float32)
+        / 32768.0
+    )
 
 
 PROGRAMS = {

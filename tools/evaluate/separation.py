@@ -20,6 +20,7 @@ import numpy as np
 import peers
 import torch
 from mixtures import Mixture, gains_db, interval, mixtures, prior_without
+from numpy.typing import NDArray
 
 from sfxgen import mel
 from sfxgen.distill.components import components
@@ -54,7 +55,7 @@ def best_of_parts(mixture: Mixture) -> list[float]:
     return max(every, key=sum)
 
 
-def better_order(stems: np.ndarray, mixture: Mixture) -> list[float]:
+def better_order(stems: Sequence[NDArray[np.floating]], mixture: Mixture) -> list[float]:
     return max(gains_db(stems, mixture), gains_db(stems[::-1], mixture), key=sum)
 
 
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for name in ("nmf", "soft clusters"):
             stems = peers.ask(name, {str(i): mixture.samples for i, mixture in enumerate(cases)})
-            found[f"{name}, the better order"] = [better_order(stems[str(i)], m) for i, m in enumerate(cases)]
+            found[f"{name}, the better order"] = [better_order(list(stems[str(i)]), m) for i, m in enumerate(cases)]
     except peers.NoPeers as error:
         print(f"without peers: {error}")
     print(f"{len(cases)} mixtures at 0 dB")
@@ -105,10 +106,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _walks(n_steps: int) -> dict[str, Settings]:
-    early = {"t_first": (0.6, 0.9), "t_last": (0.4, 0.6)}
+    against = Settings(n_steps=n_steps, rate=0.1, against=True, t_first=(0.6, 0.9), t_last=(0.4, 0.6))
     return {
         f"{n_steps} steps of Decoder-SDS": Settings(n_steps=n_steps),
-        f"{n_steps} steps against the other prompt": Settings(n_steps=n_steps, rate=0.1, against=True, **early),
+        f"{n_steps} steps against the other prompt": against,
     }
 
 
