@@ -31,8 +31,8 @@ def ask(what: str, arrays: dict[str, Any]) -> dict[str, Any]:
     if not (HOME / "complete").exists():
         print(f"installing {', '.join(PACKAGES)} into build/peers", flush=True)
         venv.create(HOME, with_pip=True, clear=True)
-        done = subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=False)
-        if done.returncode:
+        installed = subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=False)
+        if installed.returncode:
             raise NoPeers("pip cannot install the peers; they need the network once, and a C compiler")
         (HOME / "complete").touch()
     with tempfile.TemporaryDirectory() as folder:
