@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from sfxgen.audio import Audio
 from sfxgen.codec import decode
 from sfxgen.errors import BadInput
-from sfxgen.generate.text import threads
 from sfxgen.priors.contract import Prior
 
 LONGEST_S = 600.0  # of a recording that is taken apart: what the memory of an ordinary machine holds
@@ -42,8 +40,3 @@ def as_prior_takes_it(audio: Audio, prior: Prior) -> torch.Tensor:
 
         samples = soxr.resample(np.ascontiguousarray(samples.T), audio.rate_hz, prior.rate_hz, quality="VHQ").T
     return torch.from_numpy(np.array(samples, np.float32))
-
-
-def one_thread_if_small(prior: Prior) -> AbstractContextManager[None]:
-    """So that a small prior's stems come out the same however many cores there are."""
-    return threads(1 if prior.small else torch.get_num_threads())
