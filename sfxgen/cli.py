@@ -332,6 +332,48 @@ def edit(
 
 @app.command()
 @_guarded
+def separate(
+    recording: Annotated[Path, typer.Argument(help="The recording.")],
+    prompts: Annotated[
+        list[str] | None, typer.Argument(help="What is in it, a prompt a stem; found when none is given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the stems; NAME_stems beside it.")] = None,
+    count: Annotated[int, typer.Option("--stems", min=2, max=8, help="How many to look for without prompts.")] = 2,
+    ask: Annotated[
+        str | None,
+        typer.Option("--ask", help="A command that reads ranked names of sounds and prints the prompts, a line each."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Fixes the random choices.")] = 0,
+    project: Folder = None,
+) -> None:
+    """Take a recording apart into the sounds in it; the stems add up to it. Works without a project."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.recordings import separate as run_separate
+
+    root = find_root(project or Path())
+    for line in run_separate(root, recording, prompts or (), out, count=count, ask=ask, seed=seed):
+        print(line)
+
+
+@app.command()
+@_guarded
+def enhance(
+    recording: Annotated[Path, typer.Argument(help="Speech with something that disturbs it.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The WAV file to write; NAME_clean.wav.")] = None,
+    noise: Annotated[str | None, typer.Option("--noise", help="What disturbs; found when not given.")] = None,
+    amount: Annotated[float, typer.Option("--amount", min=0, max=1, help="How much of it to take away.")] = 1.0,
+    project: Folder = None,
+) -> None:
+    """Speech without its noise. Works without a project."""
+    from sfxgen.manifest.project import find_root
+    from sfxgen.recordings import enhance as run_enhance
+
+    for line in run_enhance(find_root(project or Path()), recording, out, noise=noise, amount=amount):
+        print(line)
+
+
+@app.command()
+@_guarded
 def report(
     names: Names = None,
     credits: Annotated[bool, typer.Option("--credits", help="Whose recordings the sounds come from.")] = False,

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "sfxgen"
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("begin", "clean", "doctor", "listen", "play", "render", "shelf", "show", "steer", "watch"),
+    ("begin", "clean", "doctor", "listen", "play", "recordings", "render", "shelf", "show", "steer", "watch"),
     ("build",),
     ("execute", "publish", "report"),
     ("make",),

@@ -32,6 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "sfxgen.yaml").write_text(settings, encoding="utf-8")
     t_s = np.arange(48_000) / 48_000
     soundfile.write(root / "recordings" / "npc_01.wav", 0.1 * np.sin(2 * np.pi * 220 * t_s) * np.exp(-3 * t_s), 48_000)
+    noise = np.random.default_rng(0).standard_normal(len(t_s)) * np.linspace(0, 0.1, len(t_s))
+    both = 0.1 * np.sign(np.sin(2 * np.pi * 330 * t_s)) * np.exp(-2 * t_s) + np.convolve(noise, np.ones(32) / 8, "same")
+    soundfile.write(root / "recordings" / "street.wav", both, 48_000)
     return root
 
 
