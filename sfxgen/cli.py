@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import json
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sfxgen import __version__
-from sfxgen.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_STALE, SfxgenError
+from sfxgen.cli_options import Folder, Json, guarded
+from sfxgen.cli_recordings import app as recordings
+from sfxgen.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_STALE
 
 if TYPE_CHECKING:
     from sfxgen.plan import Planning
-
-P = ParamSpec("P")
 
 _EPILOG = (
     "Exit codes: 0 done; 1 a sound could not be made or the machine refused; 2 bad input; 3 `build --check` found "
@@ -31,43 +28,16 @@ app = typer.Typer(
 
 library = typer.Typer(no_args_is_help=True, help="A studio's own recordings as a prior; what ours holds.")
 priors = typer.Typer(help="What prompts can be sampled from, and what this machine can run.")
+app.add_typer(recordings)
 app.add_typer(library, name="library")
 app.add_typer(priors, name="priors")
 
-Folder = Annotated[
-    Path | None, typer.Option("--project", "-C", help="The game project's folder. Default: found from here upwards.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts and CI.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of sounds; all when none is given.")]
 Which = Annotated[
     str | None,
     typer.Option("--library", "-l", help="Its folder, or `library` for the one that ships. Default: ./library."),
 ]
-Recording = Annotated[Path, typer.Argument(help="An audio file: any rate, any number of channels.")]
-Prompts = Annotated[
-    list[str] | None,
-    typer.Option("--prompts", "-p", help="A prompt; give it again for each. Default: a vocabulary of sounds."),
-]
 Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, fm or texture.")]
-
-
-def _guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """One clear line and an exit code for whatever a person can cause; never a traceback."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except SfxgenError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            print("interrupted; what was finished is kept", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except BrokenPipeError:  # `sfxgen plan | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    return run
 
 
 def _version(wanted: bool) -> None:
@@ -84,7 +54,7 @@ def _main(
 
 
 @app.command()
-@_guarded
+@guarded
 def init(project: Folder = None) -> None:
     """Begin: a first manifest, sfxgen.yaml and the editor's schemas. What is there already stays."""
     from sfxgen.begin import begin
@@ -94,7 +64,7 @@ def init(project: Folder = None) -> None:
 
 
 @app.command()
-@_guarded
+@guarded
 def check(project: Folder = None, as_json: Json = False) -> None:
     """Read every manifest and report all faults. Makes nothing."""
     from sfxgen.errors import ManifestError
@@ -113,7 +83,7 @@ def check(project: Folder = None, as_json: Json = False) -> None:
 
 
 @app.command()
-@_guarded
+@guarded
 def plan(names: Names = None, project: Folder = None, as_json: Json = False) -> None:
     """Show what a build would do, and why."""
     from sfxgen.show import show_plan
@@ -122,7 +92,7 @@ def plan(names: Names = None, project: Folder = None, as_json: Json = False) -> 
 
 
 @app.command()
-@_guarded
+@guarded
 def build(
     names: Names = None,
     check: Annotated[bool, typer.Option("--check", help="Make nothing; fail where something is stale.")] = False,
@@ -152,7 +122,7 @@ def build(
 
 
 @app.command()
-@_guarded
+@guarded
 def watch(
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes to hold.")] = None,
     project: Folder = None,
@@ -168,7 +138,7 @@ def watch(
 
 
 @app.command()
-@_guarded
+@guarded
 def clean(
     cache: Annotated[bool, typer.Option("--cache", help="Empty the cache as well.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
@@ -183,7 +153,7 @@ def clean(
 
 
 @app.command()
-@_guarded
+@guarded
 def schema(
     config: Annotated[bool, typer.Option("--config", help="The schema of sfxgen.yaml instead.")] = False,
 ) -> None:
@@ -194,7 +164,7 @@ def schema(
 
 
 @app.command()
-@_guarded
+@guarded
 def presets(
     words: Annotated[list[str] | None, typer.Argument(help="A prompt; all presets when none is given.")] = None,
     kind: Kind = None,
@@ -207,7 +177,7 @@ def presets(
 
 
 @app.command()
-@_guarded
+@guarded
 def play(
     sound: Annotated[str, typer.Argument(help="A sound's name, a preset's name, or a prompt.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a WAV file instead of playing it.")] = None,
@@ -223,7 +193,7 @@ def play(
 
 
 @app.command()
-@_guarded
+@guarded
 def render(
     prompt: Annotated[str, typer.Argument(help="What it sounds like, in plain words.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The WAV file to write; name_01.wav … for several.")],
@@ -261,119 +231,7 @@ def render(
 
 
 @app.command()
-@_guarded
-def rank(
-    file: Recording,
-    prompts: Prompts = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many of the vocabulary's names to show.")] = 10,
-    project: Folder = None,
-    as_json: Json = False,
-) -> None:
-    """Say what a recording sounds like: how well it fits prompts, by the prior's score. Works without a project."""
-    from sfxgen.listen import rank as run_rank
-    from sfxgen.manifest.project import find_root
-    from sfxgen.show import show_fits
-
-    found = run_rank(find_root(project or Path()), file, prompts or ())
-    show_fits(found if prompts else found[:top], as_json)
-
-
-@app.command()
-@_guarded
-def detect(
-    file: Recording,
-    prompts: Prompts = None,
-    window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 2.0,
-    least: Annotated[
-        float, typer.Option("--least", min=0, max=1, help="How probable a sound must be to count as heard.")
-    ] = 0.1,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", help="Write a PNG: the spectrogram and what was heard when.")
-    ] = None,
-    project: Folder = None,
-    as_json: Json = False,
-) -> None:
-    """Say what is heard in a recording, and when. Works without a project."""
-    from sfxgen import listen
-    from sfxgen.distill.ranking import Looking
-    from sfxgen.manifest.project import find_root
-    from sfxgen.show import show_found
-
-    looking = Looking(window_s=window_s, hop_s=window_s / 4, least=least)
-    audio, found = listen.detect(find_root(project or Path()), file, prompts or (), looking)
-    show_found(found, as_json)
-    if picture:
-        listen.picture(audio, found, file.name, picture)
-
-
-@app.command()
-@_guarded
-def edit(
-    file: Recording,
-    prompt: Annotated[str, typer.Argument(help="What it shall sound like, in plain words.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: wav, flac, ogg, opus, mp3 or m4a.")],
-    strength: Annotated[
-        float, typer.Option("--strength", "-s", min=0, max=1, help="0: the recording as it is; 1: as far as it goes.")
-    ] = 0.5,
-    source_prompt: Annotated[
-        str | None, typer.Option("--source-prompt", help="What it sounds like now; only the difference is changed.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another try.")] = 0,
-    project: Folder = None,
-) -> None:
-    """Move a recording towards a prompt. Length, rate and channels stay. Works without a project."""
-    from sfxgen.manifest.project import find_root
-    from sfxgen.steer import steer
-
-    root = find_root(project or Path())
-    for line in steer(root, file, prompt, out, strength=strength, from_prompt=source_prompt, seed=seed):
-        print(line)
-
-
-@app.command()
-@_guarded
-def separate(
-    recording: Annotated[Path, typer.Argument(help="The recording.")],
-    prompts: Annotated[
-        list[str] | None, typer.Argument(help="What is in it, a prompt a stem; found when none is given.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the stems; NAME_stems beside it.")] = None,
-    count: Annotated[int, typer.Option("--stems", min=2, max=8, help="How many to look for without prompts.")] = 2,
-    ask: Annotated[
-        str | None,
-        typer.Option("--ask", help="A command that reads ranked names of sounds and prints the prompts, a line each."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Fixes the random choices.")] = 0,
-    project: Folder = None,
-) -> None:
-    """Take a recording apart into the sounds in it; the stems add up to it. Works without a project."""
-    from sfxgen.manifest.project import find_root
-    from sfxgen.recordings import separate as run_separate
-
-    root = find_root(project or Path())
-    for line in run_separate(root, recording, prompts or (), out, count=count, ask=ask, seed=seed):
-        print(line)
-
-
-@app.command()
-@_guarded
-def enhance(
-    recording: Annotated[Path, typer.Argument(help="Speech with something that disturbs it.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The WAV file to write; NAME_clean.wav.")] = None,
-    noise: Annotated[str | None, typer.Option("--noise", help="What disturbs; found when not given.")] = None,
-    amount: Annotated[float, typer.Option("--amount", min=0, max=1, help="How much of it to take away.")] = 1.0,
-    project: Folder = None,
-) -> None:
-    """Speech without its noise. Works without a project."""
-    from sfxgen.manifest.project import find_root
-    from sfxgen.recordings import enhance as run_enhance
-
-    for line in run_enhance(find_root(project or Path()), recording, out, noise=noise, amount=amount):
-        print(line)
-
-
-@app.command()
-@_guarded
+@guarded
 def report(
     names: Names = None,
     credits: Annotated[bool, typer.Option("--credits", help="Whose recordings the sounds come from.")] = False,
@@ -390,7 +248,7 @@ def report(
 
 
 @library.command()
-@_guarded
+@guarded
 def add(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings, searched through.")],
     which: Which = None,
@@ -410,14 +268,14 @@ def add(
 
 
 @library.command("list")
-@_guarded
+@guarded
 def list_library(which: Which = None, project: Folder = None) -> None:
     """List the sounds of a library with their captions, licences and credits."""
     _show_shelf(which, project, "")
 
 
 @library.command()
-@_guarded
+@guarded
 def search(
     words: Annotated[list[str], typer.Argument(help="A prompt.")], which: Which = None, project: Folder = None
 ) -> None:
@@ -426,7 +284,7 @@ def search(
 
 
 @library.command()
-@_guarded
+@guarded
 def remove(
     names: Annotated[list[str], typer.Argument(help="Names, or globs such as 'steps/*'.")],
     which: Which = None,
@@ -441,7 +299,7 @@ def remove(
 
 
 @library.command("check")
-@_guarded
+@guarded
 def check_library(which: Which = None, project: Folder = None) -> None:
     """Report what is missing in a library: captions, licences, credits; damage; the same sound twice."""
     from sfxgen.manifest.project import find_root
@@ -456,7 +314,7 @@ def check_library(which: Which = None, project: Folder = None) -> None:
 
 
 @priors.callback(invoke_without_command=True)
-@_guarded
+@guarded
 def list_priors(context: typer.Context, as_json: Json = False) -> None:
     """What prompts can be sampled from: what ships, what is cached, what this machine can run."""
     if context.invoked_subcommand is None:
@@ -466,7 +324,7 @@ def list_priors(context: typer.Context, as_json: Json = False) -> None:
 
 
 @priors.command()
-@_guarded
+@guarded
 def pull(name: Annotated[str, typer.Argument(help="A hub id; id@revision pins it.")]) -> None:
     """Download a pretrained prior's weights into the hub's cache."""
     from sfxgen.priors.download import pull as run_pull
@@ -475,7 +333,7 @@ def pull(name: Annotated[str, typer.Argument(help="A hub id; id@revision pins it
 
 
 @app.command()
-@_guarded
+@guarded
 def doctor(project: Folder = None) -> None:
     """Say what is installed and usable here: device, ffmpeg, engine, caches, versions."""
     from sfxgen.doctor import examine

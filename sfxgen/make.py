@@ -22,7 +22,7 @@ from sfxgen.guiding import Watcher, tuned
 from sfxgen.manifest.guide import Guided
 from sfxgen.plan import RENDER_RATE_HZ, Job, Slot
 
-_LENGTH = struct.Struct("<I")  # of the credits as JSON, which come first
+_LENGTH = struct.Struct("<I")  # of the notes as JSON, which come first
 _HEADER = struct.Struct("<III")  # a cached take: rate_hz, channels, frames; then float32 samples
 
 
@@ -60,9 +60,9 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
 
     began = time.perf_counter()
     job, guided, notes = tuned(job, root, cache, watcher)
-    takes, credits = _takes(job, root, cache)
+    takes, notes_on = _takes(job, root, cache)
     periodic = job.loop and KINDS[job.kind].periodic
-    mastered = master(takes, job.settings, loop=job.loop, periodic=periodic)
+    mastered = master(takes, job.settings, loop=job.loop, periodic=periodic, aligned=KINDS[job.kind].aligned)
     files = tuple(
         MadeFile(
             slot=slot,
@@ -84,16 +84,25 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
         )
         for slot, take in zip(job.slots, mastered.takes, strict=True)
     )
-    warnings = (*notes, *mastered.warnings)
-    return Made(files, mastered.gain_db, warnings, credits, time.perf_counter() - began, guided)
+    warnings = (*notes, *notes_on.warnings, *mastered.warnings)
+    return Made(files, mastered.gain_db, warnings, notes_on.credits, time.perf_counter() - began, guided)
 
 
-def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], tuple[Credit, ...]]:
-    """The raw takes and whose recordings they come from.
+@dataclass(frozen=True)
+class _Notes:
+    """What a recipe said beside its takes: whose recordings they come from, and what a person should know."""
+
+    credits: tuple[Credit, ...]
+    warnings: tuple[str, ...]
+
+
+def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], _Notes]:
+    """The raw takes and what was said of them.
 
     All of a sound are rendered and kept together: their bytes never depend on what was cached.
     """
     credits: list[Credit] = []
+    warnings: list[str] = []
     request = Request(
         rate_hz=RENDER_RATE_HZ,
         duration_s=job.duration_s,
@@ -103,16 +112,17 @@ def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], tuple[Credi
         prior=job.prior,
         device=job.device,
         credit=credits.extend,
+        warn=warnings.append,
         cached=cache.cached,
     )
     draws = [slot.draw for slot in job.slots]
 
     def render() -> bytes:
-        packed = _pack(generate(job.kind, job.body, draws, request), credits)
+        takes = generate(job.kind, job.body, draws, request)
         _check_recordings(job, root)
-        return packed
+        return _pack(takes, _Notes(tuple(credits), tuple(dict.fromkeys(warnings))))
 
-    return _unpack(cache.cached(f"rendered {job.raw_key}", render))
+    return _unpack(cache.cached(f"takes {job.raw_key}", render))
 
 
 def _check_recordings(job: Job, root: Path) -> None:
@@ -123,8 +133,8 @@ def _check_recordings(job: Job, root: Path) -> None:
             raise SfxgenError(f"{path} changed while it was read; build again")
 
 
-def _pack(takes: Sequence[Audio], credits: Sequence[Credit]) -> bytes:
-    named = json.dumps([asdict(credit) for credit in credits]).encode()
+def _pack(takes: Sequence[Audio], notes: _Notes) -> bytes:
+    named = json.dumps(asdict(notes)).encode()
     return (
         _LENGTH.pack(len(named))
         + named
@@ -132,10 +142,11 @@ def _pack(takes: Sequence[Audio], credits: Sequence[Credit]) -> bytes:
     )
 
 
-def _unpack(data: bytes) -> tuple[list[Audio], tuple[Credit, ...]]:
+def _unpack(data: bytes) -> tuple[list[Audio], _Notes]:
     (length,) = _LENGTH.unpack_from(data)
     place = _LENGTH.size + length
-    credits = tuple(Credit(**credit) for credit in json.loads(data[_LENGTH.size : place]))
+    noted = json.loads(data[_LENGTH.size : place])
+    notes = _Notes(tuple(Credit(**credit) for credit in noted["credits"]), tuple(noted["warnings"]))
     takes = []
     while place < len(data):
         rate_hz, channels, n_frames = _HEADER.unpack_from(data, place)
@@ -143,4 +154,4 @@ def _unpack(data: bytes) -> tuple[list[Audio], tuple[Credit, ...]]:
         samples = np.frombuffer(data, np.float32, channels * n_frames, place).reshape(channels, n_frames)
         takes.append(Audio.of(samples, rate_hz))
         place += 4 * channels * n_frames
-    return takes, credits
+    return takes, notes

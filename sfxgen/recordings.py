@@ -66,10 +66,13 @@ def enhance(
 
     config = load_config(root)
     audio = read_recording(recording)
-    speech = cleaned(audio, open_prior(config.prior, root, config.device), 0, noise, amount)
+    doubts: list[str] = []
+    speech = cleaned(audio, open_prior(config.prior, root, config.device), 0, noise, amount, warn=doubts.append)
     path = out or recording.with_name(f"{recording.stem}_clean.wav")
     write_atomically(path, encode(speech, format="wav", encoding="pcm24" if speech.peak <= 1.0 else "float32"))
     yield f"wrote {path}: {_described(speech, audio)}"
+    for doubt in dict.fromkeys(doubts):
+        yield f"warning: {doubt}"
 
 
 def file_names(prompts: Sequence[str]) -> list[str]:

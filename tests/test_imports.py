@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "sfxgen"
 FLOORS = (
     ("__main__",),
     ("cli",),
+    ("cli_recordings",),
     ("begin", "clean", "doctor", "listen", "play", "recordings", "render", "shelf", "show", "steer", "watch"),
     ("build",),
     ("execute", "publish", "report"),
@@ -29,6 +30,7 @@ FLOORS = (
     ("codec", "physics", "synths"),
     ("manifest",),
     ("disk", "events", "mel", "words"),
+    ("cli_options",),
     ("audio", "credit", "draw", "errors"),
 )
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}

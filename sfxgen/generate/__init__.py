@@ -20,13 +20,14 @@ class Kind:
 
     version: part of every key; raise it when the same parameters give another sound.
     periodic: a loop of this kind comes as exactly one period and must not be trimmed, faded or crossfaded.
-    prior: whether it needs the project's prior.
+    prior: whether it needs the project's prior. aligned: its takes run side by side and must stay so.
     """
 
     module: str
     version: int
     periodic: bool
     prior: bool = False
+    aligned: bool = False
 
 
 KINDS = {
@@ -35,7 +36,7 @@ KINDS = {
     "texture": Kind("sfxgen.generate.texture", version=2, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
-    "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True),
+    "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True, aligned=True),
     "enhance": Kind("sfxgen.generate.enhance", version=1, periodic=False, prior=True),
     "file": Kind("sfxgen.generate.file", version=1, periodic=False),
 }

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 
 from sfxgen.audio import Audio
-from sfxgen.codec import decode
 from sfxgen.credit import Credit, averaged
 from sfxgen.distill.edit import Steering, Wish, edit
 from sfxgen.distill.heard import heard
 from sfxgen.draw import Draw
 from sfxgen.errors import BadInput
 from sfxgen.generate.recipe import Request
+from sfxgen.generate.recorded import read_recording
 from sfxgen.manifest.recordings import Edit
 from sfxgen.priors import open_prior
 from sfxgen.priors.contract import Prior, threads_for
@@ -26,10 +26,7 @@ def render(spec: Edit, draws: Sequence[Draw], request: Request) -> list[Audio]:
     The source comes as a path from request.root. Raises SourceUnreadable, BadInput for silence.
     """
     (source,) = spec.source
-    recording = decode(request.root / source)
-    if request.duration_s is not None:
-        n_frames = round(request.duration_s * recording.rate_hz)
-        recording = Audio.of(recording.samples[:, :n_frames], recording.rate_hz)
+    recording = read_recording(request.root / source, request.duration_s)
     if spec.strength == 0.0:
         return [recording] * len(draws)
     prior = open_prior(request.prior, request.root, request.device)

@@ -26,9 +26,10 @@ def render(spec: Enhance, draws: Sequence[Draw], request: Request) -> list[Audio
     if len(draws) != len(spec.source):
         raise ValueError(f"{len(draws)} draws for {len(spec.source)} recordings")
     prior = open_prior(request.prior, request.root, request.device)
+    recordings = [read_recording(request.root / source, request.duration_s) for source in spec.source]
     return [
-        cleaned(read_recording(request.root / source, request.duration_s), prior, draw.seed, spec.noise, spec.amount)
-        for source, draw in zip(spec.source, draws, strict=True)
+        cleaned(recording, prior, draw.seed, spec.noise, spec.amount, warn=request.warn)
+        for recording, draw in zip(recordings, draws, strict=True)
     ]
 
 

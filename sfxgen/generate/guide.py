@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from sfxgen.audio import Audio
 from sfxgen.distill.optimise import Run, Settings, Start, Step, Walk, distil, render
+from sfxgen.distill.ranking import misfit
 from sfxgen.distill.search import Score, agreement_with, best_of, evolved, scores_of
-from sfxgen.distill.vocabulary import neighbours
 from sfxgen.generate import tunable_fm, tunable_texture
 from sfxgen.generate.fm import natural_duration_s as fm_duration_s
 from sfxgen.generate.recipe import Request
@@ -35,8 +36,6 @@ from sfxgen.priors.contract import Prior, threads_for
 
 SHORTEST_S, LONGEST_S = 0.5, 1.5  # of what is guided; what goes on longer is alike throughout, or rings away
 WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
-N_NEIGHBOURS = 8
-MARGIN = 1.0  # by how much a neighbour's prompt must fit better to be worth a warning (nats)
 UNSEEN = 1009  # away from the seeds of all noises that a search or a descent uses
 DRAWN = {"fm": tunable_fm.drawn, "texture": tunable_texture.drawn}
 
@@ -181,15 +180,12 @@ class Search:
         )
 
     def _warnings(self, best: Try) -> tuple[str, ...]:
-        """Where the sound fits what it might be taken for better than its own prompt."""
-        audio = render([best.start], best.start.first[None], [best.start.seed], self.prior)
-        others = neighbours(self.wish.prompt, N_NEIGHBOURS)
-        fits = self.prior.fit(audio, [self.wish.prompt, *others])[0]
-        better = [name for name, fit in zip(others, fits[1:].tolist(), strict=True) if fit > float(fits[0]) + MARGIN]
-        if not better:
-            return ()
-        named = " and ".join(f"'{name}'" for name in better[:3])
-        return (f"to the prior {self.prior.name} it sounds more like {named} than like its prompt",)
+        """Where the sound fits what it might be taken for clearly better than its own prompt."""
+        with torch.no_grad():
+            audio = render([best.start], best.start.first[None], [best.start.seed], self.prior)[0]
+        sound = Audio.of(audio.float().cpu().numpy(), self.prior.rate_hz)
+        better = " and ".join(f"'{name}'" for name in misfit(self.prior, sound, self.wish.prompt)[:3])
+        return (f"to the prior {self.prior.name} it sounds more like {better} than like its prompt",) if better else ()
 
     def random_start(self) -> Try:
         """Any start of the kinds that the wish has: drawn, or of an impact one of its presets."""

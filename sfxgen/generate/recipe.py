@@ -20,6 +20,10 @@ def uncached(key: str, make: Callable[[], bytes]) -> bytes:  # noqa: ARG001
     return make()
 
 
+def unwarned(warning: str) -> None:
+    """A `warn` that nobody reads."""
+
+
 def uncredited(credits: Sequence[Credit]) -> None:
     """A `credit` that nobody reads."""
 
@@ -33,7 +37,7 @@ class Request:
     rate_hz: the rate to render at.
     root: the project's folder; paths in a spec are relative to it.
     prompt: what the sound shall be, "" where the manifest does not say. prior, device: as sfxgen.yaml names them.
-    credit: to be told, once, whose recordings a library prior made the takes from.
+    warn: to be told, a sentence each, what a person should know about the takes. credit: to be told, once, whose recordings a library prior made the takes from.
     cached: cached(key, make) gives make()'s bytes, from the store when the key is known there.
     """
 
@@ -45,6 +49,7 @@ class Request:
     prior: tuple[str, ...] = ("library",)
     device: str = "auto"
     credit: Callable[[Sequence[Credit]], None] = uncredited
+    warn: Callable[[str], None] = unwarned
     cached: Callable[[str, Callable[[], bytes]], bytes] = uncached
 
 

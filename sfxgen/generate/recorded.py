@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sfxgen.audio import Audio
 from sfxgen.codec import decode
+from sfxgen.distill.heard import heard
 from sfxgen.errors import BadInput
 from sfxgen.priors.contract import Prior
 
@@ -28,15 +28,5 @@ def read_recording(path: Path, duration_s: float | None = None) -> Audio:
 
 
 def as_prior_takes_it(audio: Audio, prior: Prior) -> torch.Tensor:
-    """The recording at the prior's rate and channels, float32 [channels, samples] on the CPU.
-
-    One channel becomes all that the prior has; more than it has, their mean.
-    """
-    samples = audio.samples
-    if samples.shape[0] != prior.channels:
-        samples = np.repeat(samples.mean(0, keepdims=True), prior.channels, 0)
-    if audio.rate_hz != prior.rate_hz:
-        import soxr  # here, since most recordings are at the house's rate
-
-        samples = soxr.resample(np.ascontiguousarray(samples.T), audio.rate_hz, prior.rate_hz, quality="VHQ").T
-    return torch.from_numpy(np.array(samples, np.float32))
+    """The recording at the prior's rate and channels, float32 [channels, samples] on the CPU."""
+    return heard(audio, prior)[0].float().cpu()

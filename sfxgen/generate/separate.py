@@ -30,7 +30,7 @@ def render(spec: Separate, draws: Sequence[Draw], request: Request) -> list[Audi
     audio = read_recording(request.root / spec.source[0], request.duration_s)
     prior = open_prior(request.prior, request.root, request.device)
     prompts = tuple(spec.stems.values()) or found_prompts(audio, spec.count, prior, draws[0].seed)
-    return apart(audio, prompts, prior, draws[0].seed)
+    return apart(audio, prompts, prior, draws[0].seed, warn=request.warn)
 
 
 def apart(

@@ -51,13 +51,18 @@ class Mastered:
     warnings: tuple[str, ...]
 
 
-def master(takes: Sequence[Audio], settings: Master, *, loop: bool = False, periodic: bool = False) -> Mastered:
+def master(
+    takes: Sequence[Audio], settings: Master, *, loop: bool = False, periodic: bool = False, aligned: bool = False
+) -> Mastered:
     """Finish a set of takes (variations or velocity layers of one sound).
 
     loop: the sound shall repeat; each take is a recording in which a loop is found and crossfaded.
     periodic: each take is already exactly one period of a loop: nothing is cut or faded, and it stays periodic.
+    aligned: the takes run side by side, as the stems of one recording do: none is trimmed or faded by itself.
     Raises ValueError for an empty set.
     """
+    if aligned:
+        settings = settings.model_copy(update={"trim_threshold_db": None, "fade_in_s": 0.0, "fade_out_s": 0.0})
     if not takes:
         raise ValueError("a set needs at least one take")
     looped = loop or periodic
