@@ -37,7 +37,8 @@ class Request:
     rate_hz: the rate to render at.
     root: the project's folder; paths in a spec are relative to it.
     prompt: what the sound shall be, "" where the manifest does not say. prior, device: as sfxgen.yaml names them.
-    warn: to be told, a sentence each, what a person should know about the takes. credit: to be told, once, whose recordings a library prior made the takes from.
+    credit: to be told, once, whose recordings a library prior made the takes from. warn: to be told, a sentence each,
+        what a person should know about the takes.
     cached: cached(key, make) gives make()'s bytes, from the store when the key is known there.
     """
 
