@@ -159,7 +159,8 @@ def make_plan(
         planned = _plan_entry(entry, project, lock, disk, engine, out, owned)
         chosen = not names or entry.name in names
         if force and chosen:
-            planned = replace(planned, reasons=(*planned.reasons, "forced"))
+            job = replace(planned.job, guided=None)
+            planned = replace(planned, job=job, reasons=(*planned.reasons, "forced"))
         sounds.append(planned if chosen else replace(planned, reasons=()))
     _check_paths(project, sounds, engine)
     left_alone = {path: CHANGED for planned in sounds for path in planned.left_alone}

@@ -24,6 +24,7 @@ from sfxgen.cache import Cache
 from sfxgen.distill.optimise import Run
 from sfxgen.draw import Draw
 from sfxgen.errors import EXIT_OK, EXIT_STALE, Cancelled
+from sfxgen.execute import default_workers
 from sfxgen.generate import impact
 from sfxgen.generate.guide import Begin, Search, Wish, guide_together
 from sfxgen.generate.recipe import Request
@@ -402,3 +403,57 @@ def test_render_without_guidance_is_the_preset(tmp_path: Path, made_library: Pat
     done = sfxgen(root, "render", "steam hiss", "--kind", "texture", "--out", "x.wav", "--no-guide", "--seconds", "0.2")
     assert done.returncode == EXIT_OK
     assert "guided" not in done.stdout
+
+
+def test_a_forced_build_guides_again(game: Path) -> None:
+    steps: list[str] = []
+    build(game, names=["bell"], force=True, n_workers=1, on_event=lambda event: steps.append(event.kind))
+    assert steps.count("guiding") == 3
+
+
+# Pretrained priors
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers folder of a tiny Stable Audio."""
+    pytest.importorskip("diffusers")
+    import tiny_models
+
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *_, **__: None)  # diffusers uses what torch wants to drop
+        tiny_models.stable_audio(torch.float32).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+def test_a_pretrained_prior_guides_a_projects_sounds_as_one_batch(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both go through the denoiser together, the prior is opened in one process, and the lock keeps the outcome."""
+    from sfxgen.generate import guide as guide_module
+
+    root = tmp_path / "game"
+    (root / "sounds").mkdir(parents=True)
+    shutil.copytree(tiny, root / "tiny")
+    quick = "{steps: 2, generations: 0, starts: 1}"
+    (root / "sounds" / "a.yaml").write_text(
+        f"version: 1\ndefaults: {{guide: {quick}, duration_s: 0.5}}\nsounds:\n"
+        "  one: {fm: {preset: laser_retro}, prompt: a laser}\n  two: {texture: {preset: steam}, prompt: steam}\n"
+    )
+    (root / "sfxgen.yaml").write_text("engine: plain\nprior: ./tiny\ndevice: cpu\ncache: .cache\n")
+    batches: list[int] = []
+    plain = guide_module.descend
+
+    def noted(searches: list[Search], *rest: object) -> None:
+        batches.append(len(searches))
+        plain(searches, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(guide_module, "descend", noted)
+    planned = plan_project(root).plan.sounds
+    assert default_workers([p.job for p in planned], root) == 1
+    report = build(root, n_workers=1)
+    assert (report.failed, set(report.made)) == ({}, {"one", "two"})
+    assert batches == [2]
+    assert all(sound.guided for sound in read_lock(root).sounds.values())

@@ -116,8 +116,8 @@ class Search:
         self.began = time.perf_counter()
         self.ongoing = request.loop or all(_goes_on(candidate) for candidate in wish.starts)
         natural_s = max(_natural_s(candidate, prior, wish.prompt) for candidate in wish.starts)
-        wanted_s = min(LONGEST_S, prior.window_s, max(SHORTEST_S, request.duration_s or natural_s))
-        self.seconds = math.ceil(round(wanted_s / WINDOW_S, 6)) * WINDOW_S
+        wanted_s = min(LONGEST_S, max(SHORTEST_S, request.duration_s or natural_s))
+        self.seconds = min(prior.window_s, math.ceil(round(wanted_s / WINDOW_S, 6)) * WINDOW_S)
         self.score: Score = agreement_with(prior, wish.prompt, self.seconds, self.ongoing)
         self.ranked: Try | None = None
         self.finalists: list[Try] = []
