@@ -227,7 +227,14 @@ def test_a_choice_in_the_lock_stays_though_the_presets_change(built: Path, monke
     assert coin.choice.preset != chosen.preset
 
 
-def test_a_prompt_edit_that_chooses_the_same_preset_makes_nothing(built: Path) -> None:
+def test_a_prompt_guides_so_that_every_edit_of_it_is_heard(built: Path) -> None:
+    edit(built, ("bright coin pickup", "the bright coin pickup"))
+    assert stale(built)["coin"] == ("prompt changed",)
+
+
+def test_without_guidance_a_prompt_edit_that_chooses_the_same_preset_makes_nothing(built: Path) -> None:
+    edit(built, ("coin: bright coin pickup", "coin: {prompt: bright coin pickup, guide: false}"))
+    assert build(built, names=["coin"], n_workers=1).failed == {}
     edit(built, ("bright coin pickup", "the bright coin pickup"))
     plan = plan_project(built).plan
     assert (plan.stale, plan.records) == ((), ("coin: its prompt, tags or category changed",))
