@@ -60,6 +60,7 @@ class SynthRenderer:
             if fixed[name].numel()
         }
         self._steps = {name: knobs[name].step for name in self._places}
+        self._counts = {name: int(place.sum()) for name, place in self._places.items()}
         low, high = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
         for name, place in self._places.items():
             base, knob = fixed[name][place], knobs[name]
@@ -79,11 +80,12 @@ class SynthRenderer:
     def values(self, theta: Tensor) -> dict[str, Tensor]:
         """The synth's parameters at θ, by name; those that do not move keep no gradient."""
         values, at = dict(self._fixed), 0
-        for name, place in self._places.items():
-            n = int(place.sum())
-            moved = torch.zeros_like(self._fixed[name])
-            moved = moved.masked_scatter(place, theta[at : at + n] * self._steps[name])
-            values[name] = self._fixed[name] + moved
+        for name, n in self._counts.items():
+            fixed = self._fixed[name]
+            part = theta[at : at + n] * self._steps[name]
+            if n < fixed.numel():
+                part = torch.zeros_like(fixed).masked_scatter(self._places[name], part)
+            values[name] = fixed + part.reshape(fixed.shape)
             at += n
         return values
 

@@ -35,7 +35,9 @@ class Condition:
         """Of a part of the batch. What is encoded is one row an item, or one for all."""
         n = len(self)
         picked = list(range(n))[rows] if isinstance(rows, slice) else list(rows)
-        of_tensor = rows if isinstance(rows, slice) else picked  # a slice is a view: it lies in memory as the whole does
+        of_tensor = (
+            rows if isinstance(rows, slice) else picked
+        )  # a slice is a view: it lies in memory as the whole does
         encoded = {name: value[of_tensor] if len(value) == n else value for name, value in self.encoded.items()}
         return Condition(tuple(self.prompts[i] for i in picked), self.seconds, encoded)
 

@@ -131,10 +131,12 @@ class FmSynth(nn.Module):
         if self.steady:
             forever = torch.full_like(t_s, FOREVER_S)
             return forever, forever, torch.zeros_like(t_s), torch.ones_like(t_s)
-        notes = [(note.at_s, note.semitones, note.level_db) for note in self.spec.notes] or [(0.0, 0.0, 0.0)]
+        end_s = self.n_frames / self.rate_hz / stretch
+        if not self.spec.notes:
+            return t_s, end_s - t_s, torch.zeros_like(t_s), torch.ones_like(t_s)
+        notes = [(note.at_s, note.semitones, note.level_db) for note in self.spec.notes]
         starts, semitones, level_db = t_s.new_tensor(notes).T.contiguous()
         number = (torch.searchsorted(starts, t_s.detach().contiguous(), right=True) - 1).clamp(min=0)
-        end_s = self.n_frames / self.rate_hz / stretch
         ends = torch.minimum(torch.cat([starts[1:], starts.new_tensor([math.inf])])[number], end_s)
         return t_s - starts[number], ends - t_s, semitones[number], 10.0 ** (level_db[number] / 20.0)
 

@@ -7,6 +7,7 @@ the randomness and the same numbers always make the same sound.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -30,20 +31,27 @@ def band_spectrum(
     1 kHz) comes on top of rms 1 and stops below 20 Hz. DC and Nyquist stay empty. A band centred above Nyquist
     is silent. Returns complex [batch, n_frames // 2 + 1]: irfft gives the noise.
     """
-    bins = torch.arange(1, white.shape[-1], dtype=centre_hz.dtype, device=centre_hz.device)
-    f_hz = bins * (rate_hz / n_frames)
-    inside = (f_hz < rate_hz / 2) & (centre_hz < rate_hz / 2)
+    octaves_up, inside = _grid(white.shape[-1] - 1, n_frames, rate_hz, centre_hz.dtype, centre_hz.device)
+    inside = inside & (centre_hz < rate_hz / 2)
     spread = width_octaves / (2.0 * math.sqrt(math.log(2.0)))  # |H|² = ½ at ± width/2
-    octaves = torch.log2(f_hz / centre_hz)
+    octaves = octaves_up - torch.log2(centre_hz / 1000.0)
     # The exponent is taken relative to its largest value, so that a band that falls between two bins survives.
     exponent = -0.5 * (octaves / spread) ** 2
     shape = torch.exp(exponent - exponent.amax(-1, keepdim=True)) * inside
     power = 2.0 * (shape**2).sum(-1, keepdim=True) / n_frames**2
     shape = shape / torch.sqrt(power.clamp(min=1e-30))
-    tilt = torch.exp(tilt_db * torch.log2(f_hz.clamp(min=20.0) / 1000.0) * (math.log(10.0) / 20.0))
-    empty = torch.zeros_like(centre_hz)
-    shaped: Tensor = white * torch.cat([empty.expand(*tilt.shape[:-1], 1), shape * tilt], -1)
+    if tilt_db.requires_grad or bool(tilt_db.any()):
+        shape = shape * torch.exp(tilt_db * octaves_up.clamp(min=math.log2(0.02)) * (math.log(10.0) / 20.0))
+    shaped: Tensor = white * torch.nn.functional.pad(shape, (1, 0))
     return shaped
+
+
+@lru_cache(maxsize=32)
+def _grid(n_bins: int, n_frames: int, rate_hz: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of the bins above DC: octaves above 1 kHz, and which lie below Nyquist."""
+    with torch.inference_mode(False):  # what is kept must serve gradients, whoever asked first
+        f_hz = torch.arange(1, n_bins + 1, dtype=dtype, device=device) * (rate_hz / n_frames)
+        return torch.log2(f_hz / 1000.0), f_hz < rate_hz / 2
 
 
 def analytic(half_spectrum: Tensor, n_frames: int) -> Tensor:
