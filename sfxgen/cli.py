@@ -50,7 +50,7 @@ def _version(wanted: bool) -> None:
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Sound effects for games, made from YAML manifests by impact physics and synthesis."""
+    """Sound effects for games, made from YAML manifests by impact physics, synthesis and score distillation."""
 
 
 @app.command()
