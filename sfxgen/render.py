@@ -58,7 +58,7 @@ def render(
     kind = made.guided.kind if made.guided else planned.job.kind
     yield f"{kind}: {planned.choice.why if planned.choice else 'as asked'}"
     if made.guided:
-        yield f"{made.guided.why}; {made.guided.steps} steps, {made.guided.seconds:.1f} s"
+        yield f"{made.guided.why}; {made.guided.steps} steps, {made.seconds:.1f} s"
     for file in made.files:
         path = out if len(made.files) == 1 else out.with_name(f"{out.stem}_{file.slot.index:02d}{out.suffix}")
         write_atomically(path, file.data)

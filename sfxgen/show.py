@@ -145,7 +145,8 @@ def show_report(report: Report, as_json: bool, everything: bool = False) -> None
     for name in names:
         guided = lock.sounds[name].guided
         if guided:
-            print(f"{name}: {guided.why}; {guided.steps} steps, {guided.seconds:.1f} s")
+            spent = f", {report.made[name]:.1f} s" if name in report.made else ""
+            print(f"{name}: {guided.why}; {guided.steps} steps{spent}")
     for path, why in report.left_alone.items():
         print(f"left alone: {path}: {why}", file=sys.stderr)
     keys = {name: sound.key for name, sound in lock.sounds.items() if name not in report.made}

@@ -6,7 +6,6 @@ What comes out is a spec like any that a person writes, so variations, layers an
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +112,6 @@ class Search:
 
     def __init__(self, wish: Wish, prior: Prior, request: Request, run: Run) -> None:
         self.wish, self.prior, self.request, self.run = wish, prior, request, run
-        self.began = time.perf_counter()
         self.ongoing = request.loop or all(_goes_on(candidate) for candidate in wish.starts)
         natural_s = max(_natural_s(candidate, prior, wish.prompt) for candidate in wish.starts)
         wanted_s = min(LONGEST_S, max(SHORTEST_S, request.duration_s or natural_s))
@@ -174,7 +172,6 @@ class Search:
             before=round(before, 3),
             after=round(after, 3),
             steps=self.wish.settings.steps,
-            seconds=round(time.perf_counter() - self.began, 2),
             why=f"guided by {self.prior.name} from {best.name}{over}: {kept}",
             warnings=self._warnings(best),
         )

@@ -66,7 +66,7 @@ class Guided:
 
     digest: of all that it follows from. kind, preset, body: the tuned sound (preset "" for a person's own start or a
     random one). before, after: the prior's score of the start as written and of what was found. steps: of descent.
-    seconds: how long it took. why: what was tried and what won, for a person. warnings: what a person should know.
+    why: what was tried and what won, for a person. warnings: what a person should know.
     """
 
     digest: str
@@ -76,6 +76,5 @@ class Guided:
     before: float
     after: float
     steps: int
-    seconds: float
     why: str
     warnings: tuple[str, ...] = ()
