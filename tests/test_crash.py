@@ -38,7 +38,7 @@ sounds:
   step/stone: {texture: {bands: [{centre_hz: 2500}]}, variations: 3}
   rain: {texture: {bands: [{centre_hz: 4000}]}, loop: true}
   spark: {texture: {bands: [{centre_hz: 6000}]}}
-  coin: {prompt: bright coin pickup, guide: {steps: 2, generations: 0, starts: 1, draws: 0}}
+  coin: {prompt: bright coin pickup, guide: false}
   laser: {fm: {preset: laser_retro}}
   tick: {fm: {pitch_hz: 2000}, output: {folder: ui}}
   tock: {fm: {pitch_hz: 1500}, output: {folder: ui, loudness_lufs: -24}}
@@ -56,7 +56,7 @@ sounds:
   step/grass: {texture: {bands: [{centre_hz: 700}]}, variations: 4}
   step/rock: {texture: {bands: [{centre_hz: 2500}]}, variations: 3}
   rain: {texture: {bands: [{centre_hz: 4000}]}, loop: true, output: {loudness_lufs: -30}}
-  coin: {prompt: dull coin pickup, guide: {steps: 2, generations: 0, starts: 1, draws: 0}}
+  coin: {prompt: dull coin pickup, guide: false}
   laser: {fm: {preset: laser_retro}}
   tick: {fm: {pitch_hz: 2000}}
   tock: {fm: {pitch_hz: 1500}, output: {folder: ui, loudness_lufs: -24}}
