@@ -54,7 +54,7 @@ def mel_power(audio: torch.Tensor) -> torch.Tensor:
     spectrum = torch.stft(
         audio, FFT_SAMPLES, HOP_SAMPLES, window=window, center=True, pad_mode="constant", return_complex=True
     )
-    power = torch.view_as_real(spectrum).square().sum(-1)  # unlike |X|², it has a gradient where X is next to nothing
+    power = spectrum.real.square() + spectrum.imag.square()  # unlike |X|², it has a gradient where X is next to nothing
     return power.transpose(1, 2) @ filters
 
 

@@ -1,7 +1,6 @@
-"""What distillation walks along: every renderer's gradient against differences, parameter by parameter.
+"""What distillation walks along: every renderer's gradient against differences, parameter by parameter, in float64.
 
-In float64 where a synth renders in it; struck bodies render in float32, so their steps are larger and bounds wider. The
-modal synth's own gradients are in test_modal.py.
+The modal synth's own gradients are in test_modal.py.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def in_float64(renderer: SynthRenderer) -> SynthRenderer:
 RENDERERS: dict[str, Callable[[], SynthRenderer]] = {
     "fm": lambda: in_float64(FmRenderer(FM, SECONDS, RATE_HZ)),
     "texture": lambda: in_float64(TextureRenderer(TEXTURE, SECONDS, RATE_HZ)),
-    "impact": lambda: ImpactRenderer(IMPACT, SECONDS, RATE_HZ),
+    "impact": lambda: in_float64(ImpactRenderer(IMPACT, SECONDS, RATE_HZ)),
 }
 
 
@@ -84,15 +83,11 @@ def off_centre(renderer: SynthRenderer) -> Tensor:
 
 
 def test_gradients_match_differences(renderer: SynthRenderer) -> None:
-    """Of a random weighting of the samples, for each parameter: to 1e-4 or 1e-5 of the gradient's length.
-
-    Of struck bodies to 1e-2: the pitch of all partials together curves within the steps that float32 allows.
-    """
-    exact = not isinstance(renderer, ImpactRenderer)
-    step, relative, of_length = (1e-5, 1e-4, 1e-5) if exact else (5e-4, 1e-2, 1e-6)
+    """Of a random weighting of the samples, for each parameter: to 1e-4 or 1e-5 of the gradient's length."""
+    step, relative, of_length = 1e-5, 1e-4, 1e-5
     theta = off_centre(renderer).requires_grad_()
     audio = renderer(theta, 3)
-    assert audio.dtype == (torch.float64 if exact else torch.float32)
+    assert audio.dtype == torch.float64
     weights = torch.randn(audio.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     (gradient,) = torch.autograd.grad((audio * weights).sum(), theta)
     assert gradient.isfinite().all()

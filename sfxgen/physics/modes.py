@@ -15,9 +15,10 @@ from skfem.quadrature import get_quadrature
 
 from sfxgen.physics.shapes import NODES, Array, Body, Mesh, mesh, reach, shape_functions, shape_gradients, struck
 
-VERSION = "1"  # part of the cache key: raise it when the same body would give other modes
+VERSION = "2"  # part of the cache key: raise it when the same body would give other modes
 N_MODES = 64
 N_RIGID = 6
+EQUAL = 1e-8  # relative difference of eigenvalues that only rounding tells apart
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,18 @@ def solve(body: Body, poisson: float, n_modes: int = N_MODES) -> Modes:
     solutions = [_solve_parity(K, M, dofs, first, share) for dofs in free]
     complete = min(eigenvalues[-1] for eigenvalues, _ in solutions)
     eigenvalues = np.concatenate([w for w, _ in solutions])
-    order = np.argsort(eigenvalues, kind="stable")
+    order = ascending(eigenvalues)
     order = order[eigenvalues[order] <= complete][N_RIGID : N_RIGID + n_modes]
     vectors = np.concatenate([v for _, v in solutions], axis=1)[:, order] / np.sqrt(len(parities))
     parity = np.repeat(np.array(parities), share, axis=0)[order]
     return _on_skin(body, part, volume, np.sqrt(eigenvalues[order]), vectors, parity)
+
+
+def ascending(eigenvalues: Array) -> NDArray[np.int64]:
+    """Their order; those that are equal but for rounding, which differs between processors, stay as they come."""
+    order = np.argsort(eigenvalues, kind="stable")
+    group = np.cumsum(np.diff(eigenvalues[order], prepend=-np.inf) > EQUAL * np.abs(eigenvalues[order]))
+    return np.asarray(order[np.lexsort((order, group))])
 
 
 def _jacobians(part: Mesh, points: Array) -> Array:
@@ -139,8 +147,16 @@ def _solve_parity(K: csc_matrix, M: csc_matrix, free: NDArray[np.int64], omega: 
     start = np.cos(np.arange(len(free)) ** 2)  # any fixed vector with a share in every mode
     eigenvalues, vectors = eigsh(k, n, M=m, sigma=-(omega**2), OPinv=inverse, v0=start, tol=1e-10)
     full = np.zeros((K.shape[0], n))
-    full[free] = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(n)])
+    full[free] = vectors * _signs(vectors)
     return eigenvalues, full
+
+
+def _signs(vectors: Array) -> Array:
+    """Of each column's first entry that is as large as any: a symmetric pattern has several, equal but for rounding,
+    which differs from processor to processor."""
+    size = np.abs(vectors)
+    first = (size > (1 - 1e-6) * size.max(axis=0)).argmax(axis=0)
+    return np.asarray(np.sign(vectors[first, np.arange(vectors.shape[1])]))
 
 
 # Simpson's rule on a side of a cell: its nine points include corners and middles, so symmetry planes are among them.

@@ -61,7 +61,7 @@ def partials(modes: Modes, body: Body, size_m: float, material: Material, dampin
     # A modal velocity q̇ holds the energy q̇²/2 and radiates ρ₀ c σ ∫φ² dS q̇²/2 on average.
     decay = damping * internal + AIR_IMPEDANCE * radiated / 2
     # Power P at r: P = 4 π r² p²/(2 ρ₀ c). The sign is that of the motion at one corner of the skin.
-    pressure = AIR_IMPEDANCE * np.sqrt(radiated / (4 * np.pi)) / LISTENER_M * np.where(shapes[-1] < 0, -1.0, 1.0)
+    pressure = AIR_IMPEDANCE * np.sqrt(radiated / (4 * np.pi)) / LISTENER_M * _signs(shapes[-1], np.abs(shapes).max(0))
     gain = shapes * np.sqrt(per_mass) * pressure
     return Partials(*_twins_joined(omega / (2 * np.pi), decay, gain), modes.reach, modes.areas, mass)
 
@@ -140,7 +140,12 @@ def _twins_joined(frequency_hz: Array, decay_per_s: Array, gain: Array) -> tuple
     if len(starts) == len(frequency_hz):
         return frequency_hz, decay_per_s, gain
     size = np.sqrt(np.add.reduceat(gain**2, starts, axis=1))
-    return frequency_hz[starts], decay_per_s[starts], size * np.where(gain[:, starts] < 0, -1.0, 1.0)
+    return frequency_hz[starts], decay_per_s[starts], size * _signs(gain[:, starts], size)
+
+
+def _signs(values: Array, scale: Array) -> Array:
+    """−1 or 1; 1 at a node, where the sign is rounding's, which differs between processors."""
+    return np.where(values < -1e-6 * scale, -1.0, 1.0)
 
 
 def _with_dense_modes(modes: Modes, highest: float) -> tuple[Array, Array, Array]:

@@ -84,6 +84,8 @@ class LibraryPrior(Prior):
 
     def condition(self, prompts: Sequence[str], seconds: float, *, ongoing: bool = False) -> Condition:
         """Chooses each prompt's exemplars and lays them out, with their variants in time and pitch."""
+        if len(prompts) > 1 and len(set(prompts)) == 1:
+            return self.repeated(self.condition(prompts[:1], seconds, ongoing=ongoing), len(prompts))
         self._check_words(prompts)
         similarity = self.captions.similarity(prompts)
         chosen = nearest(similarity, min(N_CANDIDATES, similarity.shape[1]))

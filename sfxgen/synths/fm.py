@@ -196,16 +196,18 @@ def signal(controls: FmControls, order: tuple[int, ...], rate_hz: int) -> Tensor
     below it. That suits a sine modulator; what a modulated one spreads further may still fold back.
     """
     nyquist_hz = rate_hz / 2
+    # Taken apart once: the gradient of each slice by itself would be as large as the whole.
+    cycles, envelopes, frequencies_hz = (x.unbind(1) for x in (controls.cycles, controls.envelope, controls.frequency_hz))
     waves: dict[int, Tensor] = {}
     for place, j in enumerate(order):
-        phase = 2.0 * math.pi * controls.cycles[:, j]
+        phase = 2.0 * math.pi * cycles[j]
         for i in order[:place]:
             index = controls.index[:, i, j, None]
             if torch.is_grad_enabled() or bool((index != 0).any()):
-                spacing_hz = controls.frequency_hz[:, i].abs().clamp(min=1e-3)
-                room = (nyquist_hz - controls.frequency_hz[:, j].abs()) / spacing_hz - 2.0
+                spacing_hz = frequencies_hz[i].abs().clamp(min=1e-3)
+                room = (nyquist_hz - frequencies_hz[j].abs()) / spacing_hz - 2.0
                 phase = phase + torch.minimum(index, room.clamp(min=0.0)) * waves[i]
-        waves[j] = controls.envelope[:, j] * torch.sin(phase) * (controls.frequency_hz[:, j].abs() < nyquist_hz)
+        waves[j] = envelopes[j] * torch.sin(phase) * (frequencies_hz[j].abs() < nyquist_hz)
     heard = torch.stack([waves[j] for j in range(len(order))], dim=1)
     return controls.gain * (torch.einsum("n,bnt->bt", controls.level, heard) + controls.breath)
 

@@ -45,9 +45,15 @@ class ModalSynth(nn.Module):
 
 
 def ringing(
-    log_frequency: Tensor, log_decay: Tensor, amplitude: Tensor, phase: Tensor, n_frames: int, rate_hz: int
+    log_frequency: Tensor,
+    log_decay: Tensor,
+    amplitude: Tensor,
+    phase: Tensor,
+    n_frames: int,
+    rate_hz: int,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """The pure rendering of ModalSynth's parameters: float32 [batch, n_frames].
+    """The pure rendering of ModalSynth's parameters: [batch, n_frames] of dtype.
 
     A block matrix product: with s = -d + iω per frame, frame n = b B + i of a mode is Im(P_b Q_i), where
     P_b = a exp(iφ + s b B) and Q_i = exp(s i). Angles are formed in float64: after 3 s of 20 kHz a float32 angle
@@ -59,20 +65,20 @@ def ringing(
     decay = log_decay.exp() / rate_hz
     block_at = BLOCK * torch.arange(-(-n_frames // BLOCK), dtype=torch.float64, device=omega.device)
     frame = torch.arange(BLOCK, dtype=torch.float64, device=omega.device)
-    size = (-decay[:, None, :] * block_at[:, None]).exp().float()
-    angle = _wrapped(omega[:, None, :] * block_at[:, None])
+    size = (-decay[:, None, :] * block_at[:, None]).exp().to(dtype)
+    angle = _wrapped(omega[:, None, :] * block_at[:, None]).to(dtype)
     cosine, sine = size * angle.cos(), size * angle.sin()  # [batch or 1, blocks, modes]
-    real = (amplitude * audible * phase.cos()).float()[:, None, :]
-    imaginary = (amplitude * audible * phase.sin()).float()[:, None, :]
+    real = (amplitude * audible * phase.cos()).to(dtype)[:, None, :]
+    imaginary = (amplitude * audible * phase.sin()).to(dtype)[:, None, :]
     p = torch.cat([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
-    q_size = (-decay[:, :, None] * frame).exp().float()
-    q_angle = _wrapped(omega[:, :, None] * frame)
+    q_size = (-decay[:, :, None] * frame).exp().to(dtype)
+    q_angle = _wrapped(omega[:, :, None] * frame).to(dtype)
     q = torch.cat([q_size * q_angle.sin(), q_size * q_angle.cos()], dim=1)  # [batch or 1, 2 modes, BLOCK]
     y = torch.matmul(p, q) if len(q) > 1 else torch.matmul(p.flatten(0, 1), q[0])
     return y.reshape(len(amplitude), len(block_at) * BLOCK)[:, :n_frames]
 
 
 def _wrapped(angle: Tensor) -> Tensor:
-    """The angle to float32 within ±π: whole turns are constants, so its gradient is that of the angle."""
+    """The angle within ±π: whole turns are constants, so its gradient is that of the angle."""
     turns = torch.round(angle.detach() / (2 * torch.pi))
-    return (angle - 2 * torch.pi * turns).float()
+    return angle - 2 * torch.pi * turns

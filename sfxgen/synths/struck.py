@@ -43,7 +43,8 @@ class StruckSynth(nn.Module):
 
     octaves, log_ring: pitch and ring time (log of a factor) of all partials; mode_octaves, mode_log_ring: of the lowest
     ones by themselves, [n_modes]. log_contact: contact time, as a factor. hit_middle, hit_width: where it is struck, in
-    reach. click_db: of the knock. room_db, room_log_t60: see room.impulse, [bands]. All float64.
+    reach. click_db: of the knock. room_db, room_log_t60: see room.impulse, [bands]. All float64; waveforms are rendered
+    in `dtype`.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class StruckSynth(nn.Module):
         room_hz: Sequence[float],
         n_frames: int,
         rate_hz: int,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.body, self.n_frames, self.rate_hz = body, n_frames, rate_hz
+        self.body, self.n_frames, self.rate_hz, self.dtype = body, n_frames, rate_hz, dtype
         self.room_hz = torch.tensor(room_hz, dtype=torch.float64)
         self.octaves, self.log_ring, self.log_contact, self.click_db = (_zeros() for _ in range(4))
         self.mode_octaves, self.mode_log_ring = _zeros(n_modes), _zeros(n_modes)
@@ -65,20 +67,20 @@ class StruckSynth(nn.Module):
         self.room_db, self.room_log_t60 = _zeros(len(room_hz)), _zeros(len(room_hz))
 
     def forward(self, white: Tensor) -> Tensor:
-        """Audio, float32 [1, n_frames]; white: the room's noise, complex [n_frames // 2 + 1]."""
+        """Audio [1, n_frames]; white: the room's noise, complex [n_frames // 2 + 1]."""
         body = self.body
         own_octaves, own_ring = self._each(self.mode_octaves), self._each(self.mode_log_ring)
         log_frequency = torch.log(body.frequency_hz) + (self.octaves + own_octaves) * math.log(2.0)
         log_decay = torch.log(body.decay_per_s) - self.log_ring - own_ring
         amplitude = self._gain() * body.impulse_n_s[:, None] * self._roughness(torch.exp(log_frequency))
-        y = torch.zeros(self.n_frames, dtype=torch.float32)
+        y = torch.zeros(self.n_frames, dtype=self.dtype)
         for at, row in zip(body.at, amplitude, strict=True):
             n = self.n_frames - at
-            one = ringing(log_frequency[None], log_decay[None], row[None], torch.zeros_like(row)[None], n, self.rate_hz)
-            y = y + nn.functional.pad(one[0], (at, 0))
-        y = y + torch.exp(self.click_db * (math.log(10.0) / 20.0)).float() * body.click
+            bank = (log_frequency[None], log_decay[None], row[None], torch.zeros_like(row)[None])
+            y = y + nn.functional.pad(ringing(*bank, n, self.rate_hz, self.dtype)[0], (at, 0))
+        y = y + (torch.exp(self.click_db * (math.log(10.0) / 20.0)) * body.click).to(self.dtype)
         room = impulse(white, self.room_hz, self.room_db, self.room_log_t60, self.n_frames, self.rate_hz)
-        return reverberated(y, room.float())[None, : self.n_frames]
+        return reverberated(y, room)[None, : self.n_frames]
 
     def _each(self, of_first: Tensor) -> Tensor:
         """The deviations of the lowest partials, 0 for the rest."""

@@ -47,8 +47,8 @@ class TextureVariation:
     """What tells one take from the next. B bands; factors of shape [batch], 1 = as written.
 
     centre, time multiply; gain is linear; tilt_db is added (dB an octave); band_db [batch, B] is added (dB).
-    noise: white half spectra, complex [batch, B, n_frames // 2 + 1]. gusts: white harmonics of 1/period, complex
-    [batch, B + 1, K]: the first is common to all bands. showers: one a `grains` entry.
+    noise: white half spectra, complex [batch, B, n_frames // 2 + 1]. gusts: [batch, B, n_frames or, where nothing moves,
+    1], see `gust_curves`. showers: one a `grains` entry.
     """
 
     centre: Tensor
@@ -63,9 +63,7 @@ class TextureVariation:
 
 @dataclass(frozen=True)
 class TextureControls:
-    """Everything that the pure rendering needs. B bands.
-
-    Spectra and levels are of the synth's dtype.
+    """Everything that the pure rendering needs, of the synth's dtype. B bands.
 
     spectra: shaped noise of rms 1, complex [batch, B, n_frames // 2 + 1]. level: linear, [batch, B, frames].
     shift_hz: how far each band is moved at each frame, [batch, B, frames], or None where none ever moves.
@@ -119,12 +117,13 @@ class TextureSynth(nn.Module):
     def controls(self, variation: TextureVariation) -> TextureControls:
         """Parameters and variation → what the pure rendering needs."""
         envelope = self._envelopes(variation.time)
-        gusts = self._gusts(variation.gusts)
-        level_db = self.level_db[:, None] + variation.band_db[..., None] + self.gust_db[:, None] * gusts
+        gusts = variation.gusts.to(self.dtype)
+        even_db = (self.level_db + variation.band_db)[..., None]
+        level_db = even_db.to(self.dtype) + self.gust_db[:, None].to(self.dtype) * gusts
         tilt_db = (self.tilt_db + variation.tilt_db)[:, None]
         return TextureControls(
-            spectra=self._spectra(variation, tilt_db).to(self.dtype.to_complex()),
-            level=_linear(level_db.to(self.dtype)) * envelope.to(self.dtype),
+            spectra=self._spectra(variation, tilt_db),
+            level=_linear(level_db) * envelope,
             shift_hz=self._shift(variation.centre, envelope, gusts),
             grains=self._grains(variation, tilt_db).to(self.dtype),
             gain=(_linear(self.gain_db) * variation.gain)[:, None].to(self.dtype),
@@ -133,54 +132,40 @@ class TextureSynth(nn.Module):
     def _envelopes(self, stretch: Tensor) -> Tensor:
         """[batch, B, frames], 0 to 1; a band without an envelope is at 1."""
         batch, n_bands = stretch.shape[0], len(self.spec.bands)
-        rows = [torch.ones(batch, self.n_frames, dtype=torch.float64, device=stretch.device)] * n_bands
+        rows = [torch.ones(batch, self.n_frames, dtype=self.dtype, device=stretch.device)] * n_bands
         for b, band in enumerate(self.spec.bands):
             envelope = band.envelope or self.spec.envelope
             if envelope is not None:
                 rows[b] = self._fold(torch.exp(self.log_times[b]), stretch)
-        return torch.stack(rows, 1) if rows else torch.ones(batch, 0, self.n_frames, dtype=torch.float64)
+        return torch.stack(rows, 1) if rows else torch.ones(batch, 0, self.n_frames, dtype=self.dtype)
 
     def _fold(self, times: Tensor, stretch: Tensor) -> Tensor:
         """One envelope [batch, frames]. In a loop the tails of the periods before are added: it is periodic."""
-        delay_s, attack_s, hold_s, decay_s = times
+        delay_s, attack_s, hold_s, decay_s = times.to(self.dtype)
         whole_s = float((times.sum() * stretch.max()).detach())
         laps = 1 + (int(whole_s * self.rate_hz / self.n_frames) if self.loop else 0)
-        frames = torch.arange(laps * self.n_frames, dtype=torch.float64, device=times.device)
-        t_s = frames / self.rate_hz / stretch[:, None] - delay_s
+        frames = torch.arange(laps * self.n_frames, dtype=self.dtype, device=times.device)
+        t_s = frames / self.rate_hz / stretch[:, None].to(self.dtype) - delay_s
         envelope = attack_hold_decay(t_s, attack_s, hold_s, decay_s)
         return envelope.reshape(-1, laps, self.n_frames).sum(1)
-
-    def _gusts(self, harmonics: Tensor) -> Tensor:
-        """[batch, B, frames], mean 0, rms 1, at most about ±2."""
-        bands, period_s = self.spec.bands, self.n_frames / self.rate_hz
-        moving = any(band.gust_db or band.wander_octaves for band in bands)
-        if not (moving or _is_sought(self.gust_db, self.wander_octaves)):
-            return torch.zeros(harmonics.shape[0], len(bands), 1, dtype=torch.float64, device=harmonics.device)
-        shared = self.spec.gust_correlation
-        mixed = math.sqrt(shared) * harmonics[:, :1] + math.sqrt(1.0 - shared) * harmonics[:, 1:]
-        rates_hz = torch.tensor([band.gust_hz for band in bands], dtype=torch.float64, device=harmonics.device)
-        return 2.0 * torch.tanh(slow_curve(mixed, rates_hz, period_s, self.n_frames) / 2.0)
 
     def _shift(self, centre: Tensor, envelope: Tensor, gusts: Tensor) -> Tensor | None:
         moving = any(band.rise_octaves or band.wander_octaves for band in self.spec.bands)
         if not (moving or _is_sought(self.rise_octaves, self.wander_octaves)):
             return None
-        octaves = self.rise_octaves[:, None] * (envelope.clamp(max=1.0) - 1.0) + self.wander_octaves[:, None] * gusts
-        return torch.exp(self.log_centre)[:, None] * centre[:, None, None] * (torch.exp2(octaves) - 1.0)
+        rise, wander = (octaves[:, None].to(self.dtype) for octaves in (self.rise_octaves, self.wander_octaves))
+        centre_hz = torch.exp(self.log_centre)[:, None] * centre[:, None, None]
+        return centre_hz.to(self.dtype) * (torch.exp2(rise * (envelope.clamp(max=1.0) - 1.0) + wander * gusts) - 1.0)
 
     def _spectra(self, variation: TextureVariation, tilt_db: Tensor) -> Tensor:
+        noise, tilt_db = variation.noise.to(self.dtype.to_complex()), tilt_db.to(self.dtype)
+        centres_hz = (torch.exp(self.log_centre) * variation.centre[:, None]).to(self.dtype)
+        widths = torch.exp(self.log_width).to(self.dtype)
         rows = [
-            band_spectrum(
-                variation.noise[:, b],
-                torch.exp(self.log_centre[b]) * variation.centre[:, None],
-                torch.exp(self.log_width[b])[None, None],
-                tilt_db,
-                self.n_frames,
-                self.rate_hz,
-            )
-            for b in range(len(self.spec.bands))
+            band_spectrum(noise[:, b], centres_hz[:, b, None], width[None, None], tilt_db, self.n_frames, self.rate_hz)
+            for b, width in enumerate(widths)
         ]
-        return torch.stack(rows, 1) if rows else variation.noise
+        return torch.stack(rows, 1) if rows else noise
 
     def _grains(self, variation: TextureVariation, tilt_db: Tensor) -> Tensor:
         batch = variation.centre.shape[0]
@@ -230,31 +215,47 @@ def signal(controls: TextureControls, n_frames: int, rate_hz: int, loop: bool) -
     see through the rounding, since they would vanish otherwise.
     """
     total = controls.grains
-    for b in range(controls.spectra.shape[1]):
-        spectrum = controls.spectra[:, b]
-        if controls.shift_hz is None or not (_is_sought(controls.shift_hz) or bool(controls.shift_hz[:, b].any())):
+    levels = controls.level.unbind(1)  # taken apart once: the gradient of a slice by itself is as large as the whole
+    shifts_hz = controls.shift_hz.unbind(1) if controls.shift_hz is not None else (None,) * len(levels)
+    for spectrum, level, shift_hz in zip(controls.spectra.unbind(1), levels, shifts_hz, strict=True):
+        if shift_hz is None or not (_is_sought(shift_hz) or bool(shift_hz.any())):
             noise = torch.fft.irfft(spectrum, n=n_frames)
         else:
-            step = controls.shift_hz[:, b] / rate_hz
-            turns = torch.cumsum(step, -1)
-            if loop:
-                whole = turns[..., -1:].detach()
-                ramp = torch.arange(1, n_frames + 1, dtype=turns.dtype, device=turns.device) / n_frames
-                turns = turns + (torch.round(whole) - whole) * ramp
-            angle = (2.0 * math.pi * torch.remainder(turns, 1.0)).to(controls.level.dtype)
-            turning = torch.complex(torch.cos(angle), torch.sin(angle))
-            noise = (analytic(spectrum, n_frames) * turning).real
-        total = total + controls.level[:, b] * noise
+            noise = (analytic(spectrum, n_frames) * _turning(shift_hz, n_frames, rate_hz, loop)).real
+        total = total + level * noise
     return controls.gain * total
 
 
+def _turning(shift_hz: Tensor, n_frames: int, rate_hz: int, loop: bool) -> Tensor:
+    """exp(2πi ∫shift), complex [batch, frames]; the integral in float64, since it goes on for many cycles."""
+    turns = torch.cumsum(shift_hz.double() / rate_hz, -1)
+    if loop:
+        whole = turns[..., -1:].detach()
+        ramp = torch.arange(1, n_frames + 1, dtype=turns.dtype, device=turns.device) / n_frames
+        turns = turns + (torch.round(whole) - whole) * ramp
+    angle = (2.0 * math.pi * torch.remainder(turns, 1.0)).to(shift_hz.dtype)
+    return torch.complex(torch.cos(angle), torch.sin(angle))
+
+
 def draw_noise(spec: Texture, rng: np.random.Generator, n_frames: int, rate_hz: int) -> tuple[Tensor, Tensor]:
-    """White spectra [1, B, n_frames // 2 + 1] and gust harmonics [1, B + 1, K] of one take."""
+    """White spectra [1, B, n_frames // 2 + 1] and gusts [1, B, n_frames or 1] of one take."""
     n_bands = len(spec.bands)
     fastest_hz = max((band.gust_hz for band in spec.bands), default=1.0)
     n_harmonics = int(np.clip(math.ceil(4.0 * fastest_hz * n_frames / rate_hz), 1, n_frames // 2 - 1))
     noise = white_spectrum(rng, (1, n_bands, n_frames // 2 + 1))
-    return torch.from_numpy(noise), torch.from_numpy(white_spectrum(rng, (1, n_bands + 1, n_harmonics)))
+    harmonics = white_spectrum(rng, (1, n_bands + 1, n_harmonics))
+    return torch.from_numpy(noise), gust_curves(spec, torch.from_numpy(harmonics), n_frames, rate_hz)
+
+
+def gust_curves(spec: Texture, harmonics: Tensor, n_frames: int, rate_hz: int) -> Tensor:
+    """How each band's gusts go: [batch, B, n_frames], mean 0, rms 1, at most about ±2; zeros [batch, B, 1] where no band
+    has any. harmonics: white numbers of 1/period, complex [batch, B + 1, K], the first common to all bands."""
+    if not any(band.gust_db or band.wander_octaves for band in spec.bands):
+        return torch.zeros(harmonics.shape[0], len(spec.bands), 1, dtype=torch.float64)
+    shared = spec.gust_correlation
+    mixed = math.sqrt(shared) * harmonics[:, :1] + math.sqrt(1.0 - shared) * harmonics[:, 1:]
+    rates_hz = torch.tensor([band.gust_hz for band in spec.bands], dtype=torch.float64)
+    return 2.0 * torch.tanh(slow_curve(mixed, rates_hz, n_frames / rate_hz, n_frames) / 2.0)
 
 
 def draw_shower(
