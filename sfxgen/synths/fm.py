@@ -182,10 +182,12 @@ class FmSynth(nn.Module):
     def _noise(self, white: Tensor) -> Tensor:
         if self.spec.noise.level == 0 and not torch.is_grad_enabled():
             return torch.zeros(white.shape[0], self.n_frames, dtype=self.dtype, device=white.device)
-        centre_hz, width = torch.exp(self.log_noise_centre)[None, None], torch.exp(self.log_noise_width)[None, None]
+        white = white.to(self.dtype.to_complex())
+        logs = (self.log_noise_centre, self.log_noise_width)
+        centre_hz, width = (torch.exp(log)[None, None].to(self.dtype) for log in logs)
         shaped = band_spectrum(white, centre_hz, width, torch.zeros_like(width), self.n_frames, self.rate_hz)
-        noise: Tensor = self.noise_level * torch.fft.irfft(shaped, n=self.n_frames)
-        return noise.to(self.dtype)
+        noise: Tensor = self.noise_level.to(self.dtype) * torch.fft.irfft(shaped, n=self.n_frames)
+        return noise
 
 
 def signal(controls: FmControls, order: tuple[int, ...], rate_hz: int) -> Tensor:
@@ -204,9 +206,10 @@ def signal(controls: FmControls, order: tuple[int, ...], rate_hz: int) -> Tensor
         for i in order[:place]:
             index = controls.index[:, i, j, None]
             if torch.is_grad_enabled() or bool((index != 0).any()):
-                spacing_hz = frequencies_hz[i].abs().clamp(min=1e-3)
-                room = (nyquist_hz - frequencies_hz[j].abs()) / spacing_hz - 2.0
-                phase = phase + torch.minimum(index, room.clamp(min=0.0)) * waves[i]
+                with torch.no_grad():  # a limit pulls nowhere
+                    spacing_hz = frequencies_hz[i].abs().clamp(min=1e-3)
+                    room = ((nyquist_hz - frequencies_hz[j].abs()) / spacing_hz - 2.0).clamp(min=0.0)
+                phase = phase + torch.minimum(index, room) * waves[i]
         waves[j] = envelopes[j] * torch.sin(phase) * (frequencies_hz[j].abs() < nyquist_hz)
     heard = torch.stack([waves[j] for j in range(len(order))], dim=1)
     return controls.gain * (torch.einsum("n,bnt->bt", controls.level, heard) + controls.breath)
