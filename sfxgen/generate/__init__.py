@@ -31,9 +31,9 @@ class Kind:
 
 
 KINDS = {
-    "impact": Kind("sfxgen.generate.impact", version=1, periodic=False),
-    "fm": Kind("sfxgen.generate.fm", version=2, periodic=True),
-    "texture": Kind("sfxgen.generate.texture", version=2, periodic=True),
+    "impact": Kind("sfxgen.generate.impact", version=2, periodic=False),
+    "fm": Kind("sfxgen.generate.fm", version=3, periodic=True),
+    "texture": Kind("sfxgen.generate.texture", version=3, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
     "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True, aligned=True),

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sfxgen.manifest.base import Spec
 
-VERSION = 1  # raise when the same prompt and starts are guided to another sound
+VERSION = 2  # raise when the same prompt and starts are guided to another sound
 
 
 class Guide(Spec):

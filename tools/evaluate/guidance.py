@@ -6,7 +6,7 @@ the 24 prompts it fits: by the prior itself (what guidance steers by), and by an
 (judge.py: nearest to real recordings of that kind). Means over prompts with bootstrapped intervals, the worst prompts
 of each kind, and a sheet of spectrograms (--pictures DIR). Needs build/corpus/ (tools/library/build.py --corpus-only).
 
-    --methods    the targets and numbers of denoising steps instead, each for the same time of descent
+    --methods    the targets, numbers of denoising steps and both forms of SDS instead, each for the same time of descent
 
 Sounds are kept below build/guidance/ for the next time.
 """
@@ -42,11 +42,13 @@ from sfxgen.manifest.presets import search as find_presets
 from sfxgen.manifest.sound import KINDS
 from sfxgen.priors import open_prior
 from sfxgen.priors.contract import Prior
+from sfxgen.priors.library import LibraryPrior
 
 FOLDER = ROOT / "build" / "guidance"
 STAGES = ("random start", "nearest preset", "best start", "evolved", "descended", "guided")
 N_PRESETS = 4
 BUDGET_S = 2.0  # of one descent, for --methods
+N_STEPS_ALIKE = 12  # of both forms of SDS, whatever they take
 METHODS = {
     "Decoder-SDS, 1 step": Settings(n_denoising=1),
     "Decoder-SDS, 2 steps": Settings(n_denoising=2),
@@ -56,6 +58,28 @@ METHODS = {
     "ISM, 5 steps": Settings(target="ism", n_denoising=5),
     "CSD": Settings(target="csd"),
 }
+FORMS = {
+    "through the decoder": Settings(),
+    "through the encoder": Settings(encoder=True),
+}
+
+
+class Decoding(LibraryPrior):
+    """The library prior as a latent one is used: sounds are compared as sounds, by their spectra at several sizes.
+
+    Its own z is what it compares, so that both forms of SDS would be one. Each map counts relative to its mean, since
+    z says nothing of loudness.
+    """
+
+    levels = False
+
+    def features(self, audio: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        n_decoded = (self.z_shape(audio.shape[-1] / self.rate_hz)[0] - 1) * mel.HOP_SAMPLES
+        maps = Prior.features(self, torch.nn.functional.pad(audio, (0, n_decoded - audio.shape[-1])))
+        return tuple(map_ / map_.mean((1, 2), keepdim=True).clamp_min(1e-12) for map_ in maps)
+
+    def features_of(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
+        return self.features(self.decode(z0, generators))
 
 
 @dataclass(frozen=True)
@@ -103,12 +127,23 @@ def methods(task: Task, prior: Prior, request: Request) -> dict[str, torch.Tenso
     written = search.tries[0]
     made = {"nearest preset": _heard(written, prior)}
     condition = prior.condition([task.prompt], search.seconds, ongoing=search.ongoing)
-    for name, settings in METHODS.items():
-        began = time.process_time()
-        distil([written.start], prior, condition, replace(settings, n_steps=3))
-        n_steps = max(4, round(BUDGET_S * 3 / max(time.process_time() - began, 1e-3)))
-        (theta,) = distil([written.start], prior, condition, replace(settings, n_steps=n_steps))
+
+    def descended(name: str, settings: Settings, by: Prior) -> None:
+        (theta,) = distil([written.start], by, condition, settings)
         made[name.replace(",", "").replace(" ", "_")] = _heard(written.at(replace(written.start, theta=theta)), prior)
+
+    def within_budget(settings: Settings, by: Prior) -> Settings:
+        began = time.process_time()
+        distil([written.start], by, condition, replace(settings, n_steps=3))
+        return replace(settings, n_steps=max(4, round(BUDGET_S * 3 / max(time.process_time() - began, 1e-3))))
+
+    for name, settings in METHODS.items():
+        descended(name, within_budget(settings, prior), prior)
+    assert isinstance(prior, LibraryPrior)
+    decoding = Decoding(prior.library, prior.name)
+    for name, settings in FORMS.items():
+        descended(f"{name}, same time", within_budget(settings, decoding), decoding)
+        descended(f"{name}, {N_STEPS_ALIKE} steps", replace(settings, n_steps=N_STEPS_ALIKE), decoding)
     return made
 
 
