@@ -12,10 +12,11 @@ from sfxgen.cli_options import Folder, Json, guarded
 app = typer.Typer()
 
 Recording = Annotated[Path, typer.Argument(help="An audio file: any rate, any number of channels.")]
+# `FILE a b`, `FILE --prompts a b` and `FILE -p a -p b` are all the same.
 Prompts = Annotated[
-    list[str] | None,
-    typer.Option("--prompts", "-p", help="A prompt; give it again for each. Default: a vocabulary of sounds."),
+    list[str] | None, typer.Argument(help="What it may sound like, each a prompt. Default: a vocabulary of sounds.")
 ]
+MorePrompts = Annotated[list[str] | None, typer.Option("--prompts", "-p", help="The same, as an option.")]
 
 
 @app.command()
@@ -23,6 +24,7 @@ Prompts = Annotated[
 def rank(
     file: Recording,
     prompts: Prompts = None,
+    first: MorePrompts = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many of the vocabulary's names to show.")] = 10,
     project: Folder = None,
     as_json: Json = False,
@@ -32,8 +34,9 @@ def rank(
     from sfxgen.manifest.project import find_root
     from sfxgen.show import show_fits
 
-    found = run_rank(find_root(project or Path()), file, prompts or ())
-    show_fits(found if prompts else found[:top], as_json)
+    asked = [*(first or ()), *(prompts or ())]
+    found = run_rank(find_root(project or Path()), file, asked)
+    show_fits(found if asked else found[:top], as_json)
 
 
 @app.command()
@@ -41,6 +44,7 @@ def rank(
 def detect(
     file: Recording,
     prompts: Prompts = None,
+    first: MorePrompts = None,
     window_s: Annotated[float, typer.Option("--window", min=0.1, max=30, help="Length of a look, in seconds.")] = 2.0,
     least: Annotated[
         float, typer.Option("--least", min=0, max=1, help="How probable a sound must be to count as heard.")
@@ -58,7 +62,8 @@ def detect(
     from sfxgen.show import show_found
 
     looking = Looking(window_s=window_s, hop_s=window_s / 4, least=least)
-    audio, found = listen.detect(find_root(project or Path()), file, prompts or (), looking)
+    asked = [*(first or ()), *(prompts or ())]
+    audio, found = listen.detect(find_root(project or Path()), file, asked, looking)
     show_found(found, as_json)
     if picture:
         listen.picture(audio, found, file.name, picture)

@@ -256,12 +256,12 @@ def sfxgen(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_rank_and_detect_without_a_project(tmp_path: Path) -> None:
     stereo = np.concatenate([tone(500.0, 1.5), silence(1.0), hiss(False, 3, 1.5)])[:, None].repeat(2, 1)
     soundfile.write(tmp_path / "a.flac", stereo, 48_000)
-    ranked = sfxgen(tmp_path, "rank", "a.flac", "-p", "bell ringing", "-p", "dog barking", "--json")
+    ranked = sfxgen(tmp_path, "rank", "a.flac", "--prompts", "bell ringing", "dog barking", "--json")
     assert (ranked.returncode, ranked.stderr) == (EXIT_OK, "")
     rows = [json.loads(line) for line in ranked.stdout.splitlines()]
     assert [row["prompt"] for row in rows] == ["bell ringing", "dog barking"]
     assert 0.0 < rows[1]["probability"] < rows[0]["probability"] < 1.0
-    heard_in_it = sfxgen(tmp_path, "detect", "a.flac", "-p", "bell ringing", "-p", "steam hiss", "--picture", "a.png")
+    heard_in_it = sfxgen(tmp_path, "detect", "a.flac", "bell ringing", "steam hiss", "--picture", "a.png")
     assert (heard_in_it.returncode, heard_in_it.stderr) == (EXIT_OK, "")
     assert "bell ringing" in heard_in_it.stdout
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
