@@ -36,6 +36,9 @@ from sfxgen.priors.contract import Prior, threads_for
 SHORTEST_S, LONGEST_S = 0.5, 1.5  # of what is guided; what goes on longer is alike throughout, or rings away
 WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
 UNSEEN = 1009  # away from the seeds of all noises that a search or a descent uses
+# Kinds whose presets the words choose better than the prior's score does, as an outside judge hears them
+# (tools/evaluate/guidance.py).
+BY_WORDS = {"impact"}
 DRAWN = {"fm": tunable_fm.drawn, "texture": tunable_texture.drawn}
 
 
@@ -107,7 +110,7 @@ def guide_together(
 
 
 class Search:
-    """One sound on its way. ranked: the best of the starts; finalists: what the descent begins from;
+    """One sound on its way. ranked: the first of the starts; finalists: what the descent begins from;
     tries: all that the outcome is chosen from, the start as written first."""
 
     def __init__(self, wish: Wish, prior: Prior, request: Request, run: Run) -> None:
@@ -129,18 +132,23 @@ class Search:
         """Rank all starts, search from the best."""
         settings = self.wish.settings
         tries = [Try(c, self._start(c)) for c in (*self.wish.starts, *self._random())]
-        found = scores_of([t.start for t in tries], self.prior, self.score)
-        order = [int(i) for i in torch.argsort(found, descending=True, stable=True)]
-        kinds = {candidate.kind for candidate in self.wish.starts}
+        kinds = sorted({t.candidate.kind for t in tries})
+        ranked = {kind: self._ranked([t for t in tries if t.candidate.kind == kind]) for kind in kinds}
         if len(kinds) > 1:  # they compete: the best of each, searched a little, and the winner goes on
-            firsts = [next(tries[i] for i in order if tries[i].candidate.kind == kind) for kind in sorted(kinds)]
-            searched = [self._evolved(t, settings.generations // 2) for t in firsts]
+            searched = [self._evolved(ranked[kind][0], settings.generations // 2) for kind in kinds]
             self.finalists = [self._best(searched)]
         else:
-            chosen = [tries[i] for i in order[: settings.starts]]
+            chosen = ranked[kinds[0]][: settings.starts]
             self.finalists = [self._evolved(t, settings.generations - settings.generations // 2) for t in chosen]
-        self.ranked = tries[order[0]]
+        self.ranked = ranked[self.finalists[0].candidate.kind][0]
         self.tries = [tries[0], self.ranked, *self.finalists]
+
+    def _ranked(self, tries: list[Try]) -> list[Try]:
+        """Starts of one kind, the best first."""
+        if tries[0].candidate.kind in BY_WORDS:
+            return tries
+        found = scores_of([t.start for t in tries], self.prior, self.score)
+        return [tries[int(i)] for i in torch.argsort(found, descending=True, stable=True)]
 
     def polish(self) -> None:
         """Search on from the best: the descent has led near to sounds of the prompt, a search sharpens what tells them
