@@ -146,6 +146,27 @@ def test_killed_at_fifty_random_moments(
 
 
 @linux_only
+def test_killed_while_a_prompt_guides(tmp_path: Path, mortal: MortalBuilds) -> None:
+    """The search is repeated, the descent goes on from its last checkpoint: the sound and the lock are as ever."""
+    manifest = """\
+version: 1
+sounds:
+  zap: {fm: {preset: laser_retro}, prompt: laser gun, guide: {steps: 60, generations: 2, starts: 1, draws: 2}}
+"""
+    cache = tmp_path / "cache"
+    whole = mortal.build(new_project(tmp_path / "whole", manifest), cache)
+    assert whole.exit_code == EXIT_OK
+    expected = contents(tmp_path / "whole")
+    assert '"guided"' in expected[LOCK_FILE].decode()
+    for percent in (30, 60, 90):
+        root, cache = new_project(tmp_path / f"game{percent}", manifest), tmp_path / f"cache{percent}"
+        assert mortal.build(root, cache, kill_after_s=whole.seconds * percent / 100).killed
+        assert n_made(root) == 0
+        assert mortal.build(root, cache).exit_code == EXIT_OK
+        check_same(contents(root), expected)
+
+
+@linux_only
 def test_killed_at_a_change_then_edited(
     tmp_path: Path, mortal: MortalBuilds, undisturbed: dict[str, dict[str, bytes]]
 ) -> None:

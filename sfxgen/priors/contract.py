@@ -248,7 +248,8 @@ def _magnitudes(audio: torch.Tensor, fft_samples: int) -> torch.Tensor:
     flat = audio.flatten(0, 1)
     window = torch.hann_window(fft_samples, dtype=flat.dtype, device=flat.device)
     spectrum = torch.stft(flat, fft_samples, fft_samples // 4, window=window, pad_mode="constant", return_complex=True)
-    return spectrum.abs()
+    power = spectrum.real.square() + spectrum.imag.square()
+    return (power + 1e-24).sqrt()  # |X| has no gradient at 0, and NaN where a tail dies away into denormal numbers
 
 
 @contextlib.contextmanager
