@@ -478,9 +478,9 @@ def test_a_distillation_target_has_the_features_of_the_sound(prior: PipelinePrio
 
 
 def test_features_of_a_sound_that_dies_away_have_a_gradient(prior: PipelinePrior) -> None:
-    """Into silence, by way of numbers so small that they have no leading digit left."""
-    tail = torch.pow(10.0, -torch.linspace(0, 45, 4000)) * torch.randn(4000, generator=torch.Generator().manual_seed(1))
-    audio = torch.cat([tail, torch.zeros(4000)]).expand(1, prior.channels, -1).clone().requires_grad_()
+    """Into silence, by way of float32 numbers so small that 1 over them is infinite."""
+    tail = 1e-40 * torch.randn(1, prior.channels, 500, generator=torch.Generator().manual_seed(1))
+    audio = tail.requires_grad_()
     loss = torch.stack([map_.square().mean() + map_.mean() for map_ in prior.features(audio)]).sum()
     (gradient,) = torch.autograd.grad(loss, audio)
     assert torch.isfinite(gradient).all()
