@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from command_line import sfxgen
 from numpy.typing import NDArray
 from small_library import RATE_HZ, hiss, tone
 from test_priors_adapters import BUILDS
@@ -246,11 +246,6 @@ def test_latent_priors_rank_and_detect(name: str) -> None:
 
 
 # The command line
-
-
-def sfxgen(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sfxgen", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_rank_and_detect_without_a_project(tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from command_line import sfxgen
 from numpy.typing import NDArray
 from small_library import SOUNDS, write_recordings
 from sound_measures import centroid_hz
@@ -56,11 +55,6 @@ def project(root: Path, made_library: Path, manifest: str = MANIFEST) -> Path:
     (root / "sfxgen.yaml").write_text("engine: plain\nout: out\nprior: ./library\n")
     shutil.copytree(made_library, root / "library")
     return root
-
-
-def sfxgen(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sfxgen", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
 def samples(path: Path) -> NDArray[np.float64]:

@@ -199,7 +199,8 @@ def signal(controls: FmControls, order: tuple[int, ...], rate_hz: int) -> Tensor
     """
     nyquist_hz = rate_hz / 2
     # Taken apart once: the gradient of each slice by itself would be as large as the whole.
-    cycles, envelopes, frequencies_hz = (x.unbind(1) for x in (controls.cycles, controls.envelope, controls.frequency_hz))
+    parts = (controls.cycles, controls.envelope, controls.frequency_hz)
+    cycles, envelopes, frequencies_hz = (x.unbind(1) for x in parts)
     waves: dict[int, Tensor] = {}
     for place, j in enumerate(order):
         phase = 2.0 * math.pi * cycles[j]

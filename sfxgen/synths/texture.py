@@ -47,8 +47,8 @@ class TextureVariation:
     """What tells one take from the next. B bands; factors of shape [batch], 1 = as written.
 
     centre, time multiply; gain is linear; tilt_db is added (dB an octave); band_db [batch, B] is added (dB).
-    noise: white half spectra, complex [batch, B, n_frames // 2 + 1]. gusts: [batch, B, n_frames or, where nothing moves,
-    1], see `gust_curves`. showers: one a `grains` entry.
+    noise: white half spectra, complex [batch, B, n_frames // 2 + 1]. gusts: [batch, B, n_frames or 1], see
+    `gust_curves`. showers: one a `grains` entry.
     """
 
     centre: Tensor
@@ -248,8 +248,8 @@ def draw_noise(spec: Texture, rng: np.random.Generator, n_frames: int, rate_hz: 
 
 
 def gust_curves(spec: Texture, harmonics: Tensor, n_frames: int, rate_hz: int) -> Tensor:
-    """How each band's gusts go: [batch, B, n_frames], mean 0, rms 1, at most about ±2; zeros [batch, B, 1] where no band
-    has any. harmonics: white numbers of 1/period, complex [batch, B + 1, K], the first common to all bands."""
+    """How each band's gusts go: [batch, B, n_frames], mean 0, rms 1, at most about ±2; zeros [batch, B, 1] where no
+    band has any. harmonics: white numbers of 1/period, complex [batch, B + 1, K], the first common to all bands."""
     if not any(band.gust_db or band.wander_octaves for band in spec.bands):
         return torch.zeros(harmonics.shape[0], len(spec.bands), 1, dtype=torch.float64)
     shared = spec.gust_correlation

@@ -6,7 +6,7 @@ the 24 prompts it fits: by the prior itself (what guidance steers by), and by an
 (judge.py: nearest to real recordings of that kind). Means over prompts with bootstrapped intervals, the worst prompts
 of each kind, and a sheet of spectrograms (--pictures DIR). Needs build/corpus/ (tools/library/build.py --corpus-only).
 
-    --methods    the targets, numbers of denoising steps and both forms of SDS instead, each for the same time of descent
+    --methods    targets, numbers of denoising steps and both forms of SDS instead, each for the same time of descent
 
 Sounds are kept below build/guidance/ for the next time.
 """
