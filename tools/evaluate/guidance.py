@@ -48,6 +48,17 @@ FOLDER = ROOT / "build" / "guidance"
 STAGES = ("random start", "nearest preset", "best start", "evolved", "descended", "guided")
 N_PRESETS = 4
 BUDGET_S = 2.0  # of one descent, for --methods
+STRUCK = (
+    "footsteps",
+    "glass breaking",
+    "door opening and closing",
+    "metal clang",
+    "hitting wood",
+    "rocks and gravel",
+    "bell ringing",
+    "button click",
+    "drum hit",
+)
 N_STEPS_ALIKE = 12  # of both forms of SDS, whatever they take
 METHODS = {
     "Decoder-SDS, 1 step": Settings(n_denoising=1),
@@ -197,6 +208,9 @@ def report(made: Sequence[dict[str, str]], tasks: Sequence[Task], judged: Judged
         heard = judged.scores(embed([Path(wav) for wav in wavs]), nobody)
         print(row(f"{name}: the prior", own, kinds))
         print(row(f"{' ' * len(name)}  the judge", heard, kinds), flush=True)
+        if tasks[0].kind == "impact":
+            struck = np.isin(kinds, [n for n, prompt in enumerate(prompts) if prompt in STRUCK])
+            print(row(f"{' ' * len(name)}  … of what is struck", heard[struck], kinds[struck]), flush=True)
     last = places(heard, kinds)
     worst = sorted(np.unique(kinds), key=lambda kind: -last[kinds == kind].mean())[:5]
     print("worst by the judge:", ", ".join(f"{prompts[k]} (place {1 + last[kinds == k].mean():.0f})" for k in worst))
