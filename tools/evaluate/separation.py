@@ -19,7 +19,8 @@ from itertools import product
 import numpy as np
 import peers
 import torch
-from mixtures import Mixture, gains_db, interval, mixtures, prior_without
+from heldout import prior_without
+from mixtures import Mixture, gains_db, interval, mixtures
 from numpy.typing import NDArray
 
 from sfxgen import mel
