@@ -101,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     except peers.NoPeers as error:
         print(f"without peers: {error}")
     print(f"{len(cases)} mixtures at 0 dB")
+    found["ours, the better order"] = [max(pair, key=sum) for pair in zip(found[usual], found[swapped], strict=True)]
     print(*(line(name, gains) for name, gains in found.items()), sep="\n")
     better = np.array(found[usual]).mean(1) > np.array(found[swapped]).mean(1)
     print(f"right prompts better than swapped ones: {int(better.sum())} of {len(cases)}")
