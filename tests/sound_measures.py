@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -66,3 +66,16 @@ def check_gradients(module: torch.nn.Module, loss: Callable[[], torch.Tensor]) -
             assert gradient[place].item() == pytest.approx(numeric, rel=2e-4, abs=2e-5), (name, place)
             checked += 1
     assert checked > 10
+
+
+def si_sdr_db(estimate: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
+    """Scale-invariant signal-to-distortion ratio (Le Roux et al. 2019, eq. 2) of [samples], dB."""
+    x, s = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
+    target = (x @ s) / (s @ s) * s
+    return float(10 * np.log10(np.square(target).sum() / np.square(x - target).sum()))
+
+
+def total(stems: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Stems added up without rounding."""
+    assert len(stems) > 1
+    return sum((stem.astype(np.float64) for stem in stems), np.zeros(stems[0].shape))

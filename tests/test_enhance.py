@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
+from sound_measures import si_sdr_db
 
 from sfxgen.audio import Audio
 from sfxgen.distill.denoise import noise_power, speech_gain
@@ -59,12 +60,6 @@ def noisy_at(snr_db: float, voice: NDArray[np.float64]) -> NDArray[np.float64]:
         np.square(voice).sum() / np.square(noise).sum() / 10 ** (snr_db / 10)
     )
     return mixed
-
-
-def si_sdr_db(estimate: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
-    x, s = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
-    target = (x @ s) / (s @ s) * s
-    return float(10 * np.log10(np.square(target).sum() / np.square(x - target).sum()))
 
 
 # The noise floor

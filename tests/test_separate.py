@@ -1,9 +1,9 @@
-"""Separation: whose each part of a recording is, stems that add up to it, and score distillation of every source."""
+"""Separation: stems of a recording by their prompts, from a prior of levels and latent ones; recipe and command."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from listener import listener
 from numpy.typing import NDArray
 from small_library import RATE_HZ, hiss, tone
+from sound_measures import si_sdr_db, total
 
 from sfxgen.audio import Audio
-from sfxgen.distill.assign import assigned
-from sfxgen.distill.components import components
 from sfxgen.distill.naming import names_for
-from sfxgen.distill.separate import Settings, follow, n_parts_for, separate, windows_of
-from sfxgen.distill.sharing import Shares, shared_out, spectrum, waveform, wiener
-from sfxgen.distill.sources import LatentSources, PartSources
+from sfxgen.distill.separate import Settings, follow, separate, windows_of
+from sfxgen.distill.sharing import shared_out
+from sfxgen.distill.sources import LatentSources
 from sfxgen.draw import Draw
 from sfxgen.errors import BadInput, SfxgenError
 from sfxgen.generate.recipe import Request
@@ -56,145 +56,6 @@ def sounds() -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def mixed(sounds: NDArray[np.float32]) -> Audio:
     return Audio.of(np.rint(sounds.sum(0) * 32_768) / 32_768, RATE_HZ)
-
-
-class Listener(LibraryPrior):
-    """Fits by a rule of the test's own, in place of the library's."""
-
-    rule: Callable[[torch.Tensor, Sequence[str]], torch.Tensor]
-
-    def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = ()) -> torch.Tensor:
-        del seeds
-        return self.rule(audio, prompts)
-
-
-def listener(prior: LibraryPrior, rule: Callable[[torch.Tensor, Sequence[str]], torch.Tensor]) -> Listener:
-    made = Listener(prior.library)
-    made.rule = rule
-    return made
-
-
-def si_sdr_db(estimate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    x, s = estimate.astype(np.float64), reference.astype(np.float64)
-    target = (x @ s) / (s @ s) * s
-    return float(10 * np.log10(np.square(target).sum() / np.square(x - target).sum()))
-
-
-def total(stems: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    assert len(stems) > 1
-    return sum((stem.astype(np.float64) for stem in stems), np.zeros(stems[0].shape))
-
-
-def some_shares(n_stems: int, n_frames: int, seed: int = 0) -> Shares:
-    values = torch.rand(n_stems, 1025, n_frames, generator=torch.Generator().manual_seed(seed)).softmax(0)
-    return Shares(values, 44_100 / 2048, 512 / 44_100)
-
-
-# Shares
-
-
-@pytest.mark.parametrize("bits", [16, 24])
-@pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
-def test_stems_of_pcm_add_up_bit_for_bit(bits: int, rate_hz: int) -> None:
-    steps = 2 ** (bits - 1)
-    noise = np.random.default_rng(1).uniform(-0.9, 0.9, (2, 9001))
-    recording = (np.rint(noise * steps) / steps).astype(np.float32)
-    stems = shared_out(recording, rate_hz, some_shares(3, 30))
-    assert [stem.shape for stem in stems] == [recording.shape] * 3
-    assert np.array_equal(total(stems), recording.astype(np.float64))
-    assert all(np.abs(stem).max() > 0.01 for stem in stems)
-
-
-def test_stems_of_float_samples_add_up_within_half_a_step_of_24_bits() -> None:
-    recording = np.random.default_rng(2).uniform(-0.5, 0.5, (1, 5000)).astype(np.float32)
-    error = np.abs(total(shared_out(recording, 44_100, some_shares(2, 12))) - recording)
-    assert error.max() <= 2.0**-24
-
-
-def test_shares_hold_at_another_rate() -> None:
-    values = torch.zeros(2, 1025, 90)
-    edge = round(2000 * 2048 / 44_100)
-    values[0, :edge], values[1, edge:] = 1.0, 1.0
-    t = np.arange(48_000) / 48_000
-    low, high = np.sin(2 * np.pi * 500 * t), np.sin(2 * np.pi * 6000 * t)
-    recording = (0.4 * (low + high)).astype(np.float32)[None]
-    stems = shared_out(recording, 48_000, Shares(values, 44_100 / 2048, 512 / 44_100))
-    for stem, own in zip(stems, (low, high), strict=True):
-        middle = slice(4800, -4800)
-        assert np.abs(stem[0, middle] - 0.4 * own[middle]).max() < 1e-3
-
-
-@pytest.mark.parametrize("n_samples", [1, 300, 512, 4097, 20_001])
-def test_the_transform_has_an_inverse_at_every_length(n_samples: int) -> None:
-    audio = torch.randn(2, n_samples, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(waveform(spectrum(audio, 44_100), 44_100, n_samples), audio, rtol=0, atol=1e-9)
-
-
-def test_wiener_shares_follow_power() -> None:
-    t = torch.arange(22_050) / 44_100
-    stems = torch.stack([torch.sin(2 * torch.pi * 1000 * t), 0.5 * torch.sin(2 * torch.pi * 1000 * t)])[:, None]
-    values = wiener(stems, 44_100).values
-    torch.testing.assert_close(values.sum(0), torch.ones_like(values[0]))
-    assert float(values[0, round(1000 / 21.5), 20]) == pytest.approx(0.8, abs=1e-3)
-
-
-# Parts, and whose they are
-
-
-def test_parts_are_what_comes_and_goes_together() -> None:
-    t = torch.arange(44_100) / 44_100
-    first = torch.sin(2 * torch.pi * 400 * t) * (t < 0.5)
-    second = torch.sin(2 * torch.pi * 3000 * t) * (t > 0.4)
-    found = spectrum((first + second)[None], 44_100)
-    parts = components(found.abs()[0], 2, seed=0)
-    torch.testing.assert_close(parts.sum(0), torch.ones_like(parts[0]))
-    assert torch.equal(parts, components(found.abs()[0], 2, seed=0))
-    stems = waveform(parts * found[0], 44_100, 44_100).numpy()
-    gains = [[si_sdr_db(stem, sound.numpy()) for sound in (first, second)] for stem in stems]
-    assert max(gains[0][0] + gains[1][1], gains[0][1] + gains[1][0]) > 2 * 20.0
-
-
-@pytest.mark.parametrize("n_sources", [2, 3, 8])
-def test_parts_go_to_the_prompts_that_they_fit(shipped: LibraryPrior, n_sources: int) -> None:
-    """Each part a tone; the listener likes, under prompt k, sounds with most of their energy in tones k, k + K, …"""
-    n_parts, n = min(8, n_sources + 2), 4410
-    bins = 20 * (1 + torch.arange(n_parts))
-    parts = torch.cos(2 * torch.pi * bins[:, None] * torch.arange(n) / n)[:, None]
-
-    def rule(audio: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
-        energy = torch.fft.rfft(audio[:, 0])[:, bins].abs().square()
-        own = torch.stack([energy[:, k::n_sources].sum(1) for k in range(len(prompts))], 1)
-        part: torch.Tensor = (own / energy.sum(1, keepdim=True)).double()
-        return part
-
-    said: list[str] = []
-    names = [(f"sound {k}",) for k in range(n_sources)]
-    whose, prompts = assigned(parts, names, listener(shipped, rule), 4.0, warn=said.append)
-    assert whose.argmax(0).tolist() == [part % n_sources for part in range(n_parts)]
-    torch.testing.assert_close(whose.sum(0), torch.ones(n_parts))
-    assert prompts == [name for (name,) in names]
-    assert said == []
-
-
-def test_of_several_names_the_one_that_fits_stands_for_the_source(shipped: LibraryPrior) -> None:
-    def rule(audio: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
-        liked = {"hound": 1.0, "dog": 0.5, "rain": 0.0}
-        return torch.tensor([[liked[prompt] for prompt in prompts]] * len(audio), dtype=torch.float64)
-
-    parts = torch.randn(3, 1, 2000, generator=torch.Generator().manual_seed(0))
-    _, prompts = assigned(parts, [("dog", "hound"), ("rain",)], listener(shipped, rule), 1.0)
-    assert prompts == ["hound", "rain"]
-
-
-def test_a_prompt_that_nothing_fits_is_said(shipped: LibraryPrior, mixed: Audio) -> None:
-    def rule(audio: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
-        return torch.tensor([[0.0 if prompt == "violin" else 1.0 for prompt in prompts]] * len(audio)).double()
-
-    said: list[str] = []
-    apart(mixed, ("violin", BELL), listener(shipped, rule), 0, warn=said.append)
-    (line,) = said
-    assert line.startswith(f"what comes nearest to 'violin' in the recording is more like '{BELL}'")
-    assert line.endswith("try other words")
 
 
 # The whole
@@ -246,7 +107,7 @@ def test_windows_cover_a_recording_and_overlap(shipped: LibraryPrior, n_samples:
 def test_a_recording_longer_than_the_window_is_taken_apart_in_windows(mixed: Audio, shipped: LibraryPrior) -> None:
     longer = Audio.of(np.tile(mixed.samples, 2), RATE_HZ)
     prior = LibraryPrior(shipped.library)
-    prior.window_s = 1.0
+    prior.window_s = 1.1  # so that no window begins where a bell does
     shares = separate(torch.tensor(longer.samples), (BELL, RUMBLE), prior, 0)
     torch.testing.assert_close(shares.values.sum(0), torch.ones_like(shares.values[0]))
     steps = (shares.values[:, :, 1:] - shares.values[:, :, :-1]).abs().mean((0, 1))
@@ -280,6 +141,17 @@ def test_score_distillation_of_the_parts_keeps_the_sum(shipped: LibraryPrior, mi
     )
     assert np.array_equal(total([stem.samples for stem in moved]), short.samples.astype(np.float64))
     assert not np.array_equal(still[0].samples, moved[0].samples)
+
+
+def test_a_prompt_that_nothing_fits_is_said(shipped: LibraryPrior, mixed: Audio) -> None:
+    def rule(audio: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
+        return torch.tensor([[0.0 if prompt == "violin" else 1.0 for prompt in prompts]] * len(audio)).double()
+
+    said: list[str] = []
+    apart(mixed, ("violin", BELL), listener(shipped, rule), 0, warn=said.append)
+    (line,) = said
+    assert line.startswith(f"what comes nearest to 'violin' in the recording is more like '{BELL}'")
+    assert line.endswith("try other words")
 
 
 # Latent priors
@@ -373,16 +245,6 @@ def test_a_source_that_gives_nan_stays_and_is_named(monkeypatch: pytest.MonkeyPa
         follow(sources, audio, ("rain", "a door"), prior, 0, Settings(n_steps=1, n_denoising=1))
 
 
-def test_part_sources_are_the_recording_wherever_they_are(mixed: Audio) -> None:
-    audio = torch.tensor(mixed.samples[:, :9000])
-    found = spectrum(audio, RATE_HZ)
-    parts = components(found.abs()[0], 3, 0)
-    sources = PartSources(found, parts, torch.tensor([[0.9, 0.5, 0.2], [0.1, 0.5, 0.8]]), RATE_HZ, 9000)
-    with torch.no_grad():
-        sources.parameters += torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
-        torch.testing.assert_close(sources.stems().sum(0), audio, rtol=0, atol=1e-5)
-
-
 # Names, files, commands
 
 
@@ -461,7 +323,3 @@ def test_file_names_are_never_the_same() -> None:
         "cars_passing_by_2",
         "stem",
     ]
-
-
-def test_more_prompts_make_more_parts_up_to_eight() -> None:
-    assert [n_parts_for(n) for n in (2, 3, 6, 8)] == [4, 5, 8, 8]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise, product
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -22,19 +22,17 @@ def assigned(
     prior: Prior,
     certainty: float,
     odds: Tensor | None = None,
-    warn: Callable[[str], None] = nothing,
-) -> tuple[Tensor, list[str]]:
-    """How much of each part [parts, channels, samples] each source has, [K, parts], summing to 1 over K; and which of
-    its names fits each source best.
+) -> Tensor:
+    """How much of each part [parts, channels, samples] each source has, [K, parts], summing to 1 over K.
 
-    Every way to give the parts out is weighed by how much better its stems fit their own prompts than the others'
-    (`Prior.fit`) and by the odds [K, parts]; the shares are the mean over all ways. Where there are too many ways, one
-    part at a time is moved until nothing fits better, and the mean is over the ways that are one move from there.
+    names: what each source may be called; the name that fits best counts. Every way to give the parts out is weighed by
+    how much better its stems fit their own prompts than the others' (`Prior.fit`) and by the odds [K, parts]; the
+    shares are the mean over all ways. Where there are too many ways, one part at a time is moved until nothing fits
+    better, and the mean is over the ways that are one move from there.
     """
     n_parts, n_sources = len(parts), len(names)
     every = _fits_of_sums(parts, [name for group in names for name in group], prior)
-    ends = list(accumulate((len(group) for group in names), initial=0))
-    fits = torch.stack([every[:, a:b].amax(1) for a, b in pairwise(ends)], 1)
+    fits = torch.stack([of_source.amax(1) for of_source in _by_source(every, names)], 1)
     if n_sources**n_parts <= MOST_TRIED:
         ways = torch.tensor(list(product(range(n_sources), repeat=n_parts)))
         if n_parts >= n_sources:
@@ -46,11 +44,27 @@ def assigned(
     if odds is not None:
         score = score + odds.double()[ways, torch.arange(n_parts)].sum(1)
     weights = torch.softmax(score, 0)
-    whose = torch.stack([(weights[:, None] * (ways == k)).sum(0) for k in range(n_sources)])
-    best = _sums(ways[int(score.argmax())], n_sources)
-    prompts = [group[int(every[best[k], ends[k] : ends[k + 1]].argmax())] for k, group in enumerate(names)]
-    _say_what_is_mixed_up(fits[best], prompts, warn)
-    return whose.float(), prompts
+    return torch.stack([(weights[:, None] * (ways == k)).sum(0) for k in range(n_sources)]).float()
+
+
+@torch.no_grad()
+def best_names(
+    stems: Tensor, names: Sequence[tuple[str, ...]], prior: Prior, warn: Callable[[str], None] = nothing
+) -> list[str]:
+    """Which of its names fits each of the stems [K, channels, samples] best. warn: told where another source's fits
+    better."""
+    every = prior.fit(stems.to(prior.device, prior.dtype), [name for group in names for name in group])
+    every = torch.nan_to_num(every.double().cpu(), nan=-torch.inf)
+    of_source = _by_source(every, names)
+    best = [int(fits[k].argmax()) for k, fits in enumerate(of_source)]
+    prompts = [group[place] for group, place in zip(names, best, strict=True)]
+    _say_what_is_mixed_up(torch.stack([fits.amax(1) for fits in of_source], 1), prompts, warn)
+    return prompts
+
+
+def _by_source(fits: Tensor, names: Sequence[tuple[str, ...]]) -> tuple[Tensor, ...]:
+    """The columns of each source's names."""
+    return torch.split(fits, [len(group) for group in names], 1)
 
 
 def _sums(way: Tensor, n_sources: int) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from sfxgen.distill.components import components
+from sfxgen.distill.cuts import Cut
 from sfxgen.distill.denoise import speech_gain
 from sfxgen.distill.optimise import nothing
-from sfxgen.distill.separate import Cut, Settings, separate
+from sfxgen.distill.separate import Settings, separate
 from sfxgen.distill.sharing import Shares
 from sfxgen.priors.contract import Prior
 
@@ -24,6 +25,7 @@ N_SPEECH_PARTS = 3
 # Log-odds of a part for where the noise floor puts it. Library priors have heard few voices: their evidence may add to
 # the noise floor's, but no more (tools/evaluate/enhancement.py --odds).
 ODDS = 2.0
+CERTAINTY = 2.0  # less than in separation, where the prompts are all that is known
 
 
 def enhance(
@@ -42,9 +44,10 @@ def enhance(
     """
     names = (noise,) if noise else NOISE
 
-    def cut(found: Tensor, n_sources: int, seed: int) -> Cut:
-        return by_noise_floor(found, n_sources, seed, odds)
+    def cut(found: Tensor, n_sources: int, seed: int) -> list[Cut]:
+        return [by_noise_floor(found, n_sources, seed, odds)]
 
+    settings = settings or Settings(certainty=CERTAINTY)
     return separate(audio, (SPEECH, names), prior, seed, settings, warn, cut)
 
 

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from sfxgen.distill.components import components
-from sfxgen.distill.separate import SILENT, n_parts_for, windows_of
+from sfxgen.distill.separate import SILENT, windows_of
 from sfxgen.distill.sharing import spectrum, waveform
 from sfxgen.distill.vocabulary import ALIKE, NAMES
 from sfxgen.errors import BadInput, SfxgenError
 from sfxgen.priors.contract import Prior
 from sfxgen.words import similarity
 
+N_PARTS = 4  # of a window: few, so that each says enough of what it is
 N_ASKED = 24  # names that somebody else chooses from
 Ask = Callable[[Sequence[str], int], Sequence[str]]  # (names, the likeliest first; how many prompts) → prompts
 
@@ -52,7 +53,7 @@ def _likely(audio: Tensor, prior: Prior, seed: int, names: Sequence[str]) -> tup
         if float(piece.abs().max()) < SILENT:
             continue
         found = spectrum(piece.float(), prior.rate_hz)
-        shares = components(found.abs().mean(0), n_parts_for(2), seed + number)
+        shares = components(found.abs().mean(0), N_PARTS, seed + number)
         parts = waveform(shares[:, None] * found, prior.rate_hz, piece.shape[-1])
         fits = prior.fit(torch.cat([parts, piece[None].float()]).to(prior.device, prior.dtype), names).double().cpu()
         # Scales of fits differ from prior to prior: in standard deviations of a part's fits over all names.

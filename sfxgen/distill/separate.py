@@ -1,8 +1,9 @@
 """A recording taken apart by prompts: what fits each prompt best, then score distillation of each source under its own.
 
-The recording is first cut into parts that come and go together. Which part belongs to which source is weighed by how
-well the prior takes the sums of parts for the prompts; this is where the sources start. From there each follows its own
-prompt by Audio-SDS, held together by the recording (Richter-Powell et al. 2025, section 4.3):
+The recording is first cut, in several ways, into parts that come and go together. Which part belongs to which source is
+weighed by how well the prior takes the sums of parts for the prompts; the mean over the cuts is where the sources
+start. From there each follows its own prompt by Audio-SDS, held together by the recording (Richter-Powell et al. 2025,
+section 4.3):
 Σ_m ‖S_m(mix) − S_m(Σ_k x_k)‖² + γ Σ_k SDS(x_k; p_k).
 """
 
@@ -15,8 +16,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sfxgen.distill.assign import assigned
-from sfxgen.distill.components import components
+from sfxgen.distill.assign import assigned, best_names
+from sfxgen.distill.cuts import Cut, Cutter, by_courses
 from sfxgen.distill.losses import emphasis
 from sfxgen.distill.optimise import ADAM_BETAS, ADAM_EPS, nothing
 from sfxgen.distill.sharing import Shares, fft_samples_for, spectrum, waveform
@@ -38,7 +39,7 @@ class Settings:
     guidance, t_first, t_last, n_denoising: as in `optimise.Settings`. against: see `against_others`.
     """
 
-    certainty: float = 2.0
+    certainty: float = 3.0
     n_steps: int | None = None
     rate: float = 0.05
     gamma: float = 0.02
@@ -49,28 +50,6 @@ class Settings:
     against: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """A window in parts. shares: [parts, bins, frames], summing to 1. odds: what is known beforehand of whose each part
-    is, log-odds [K, parts]."""
-
-    shares: Tensor
-    odds: Tensor
-
-
-Cutter = Callable[[Tensor, int, int], Cut]  # (STFT [channels, bins, frames], how many sources, seed) → parts
-
-
-def by_components(n_parts: int = 0) -> Cutter:
-    """Parts that come and go together; as many as given, or by the number of sources."""
-
-    def cut(found: Tensor, n_sources: int, seed: int) -> Cut:
-        n = n_parts or n_parts_for(n_sources)
-        return Cut(components(found.abs().mean(0), n, seed), torch.zeros(n_sources, n))
-
-    return cut
-
-
 def separate(
     audio: Tensor,
     prompts: Sequence[str | Sequence[str]],
@@ -78,7 +57,7 @@ def separate(
     seed: int,
     settings: Settings | None = None,
     warn: Callable[[str], None] = nothing,
-    cut: Cutter | None = None,
+    cut: Cutter = by_courses,
 ) -> Shares:
     """Whose each place of a recording [channels, samples] at the prior's rate and channels is; any length.
 
@@ -90,7 +69,6 @@ def separate(
     settings = settings or Settings()
     names = [(prompt,) if isinstance(prompt, str) else tuple(prompt) for prompt in prompts]
     _check([name for group in names for name in group], len(names))
-    cut = cut or by_components()
     windows = list(windows_of(audio.shape[-1], prior))
     # at once, so that a prompt that cannot be followed is said before anything is computed
     for length in {end - start for start, end in windows}:
@@ -163,10 +141,12 @@ def _window_shares(
     if float(audio.abs().max()) < SILENT:
         equal = torch.full((len(names), *found.shape[1:]), 1.0 / len(names))
         return Shares(equal, prior.rate_hz / n_fft, n_fft / 4 / prior.rate_hz)
-    parts = cut(found, len(names), seed)
-    stems_of_parts = waveform(parts.shares[:, None] * found, prior.rate_hz, audio.shape[-1])
-    whose, prompts = assigned(stems_of_parts, names, prior, settings.certainty, parts.odds, warn)
-    start = PartSources(found, parts.shares, whose, prior.rate_hz, audio.shape[-1])
+    cuts = cut(found, len(names), seed)
+    whose = torch.cat([_whose(one, found, audio.shape[-1], names, prior, settings.certainty) for one in cuts], 1)
+    parts = torch.cat([one.shares for one in cuts]) / len(cuts)
+    start = PartSources(found, parts, whose, prior.rate_hz, audio.shape[-1])
+    stems = waveform(start.values(whose)[:, None] * found, prior.rate_hz, audio.shape[-1])
+    prompts = best_names(stems, names, prior, warn)
     n_steps = settings.n_steps if settings.n_steps is not None else usual_steps(prior)
     if not n_steps:
         return Shares(start.values(whose), prior.rate_hz / n_fft, n_fft / 4 / prior.rate_hz)
@@ -184,15 +164,17 @@ def _window_shares(
     return shares
 
 
+def _whose(
+    cut: Cut, found: Tensor, n_samples: int, names: Sequence[tuple[str, ...]], prior: Prior, certainty: float
+) -> Tensor:
+    parts = waveform(cut.shares[:, None] * found, prior.rate_hz, n_samples)
+    return assigned(parts, names, prior, certainty, cut.odds)
+
+
 def usual_steps(prior: Prior) -> int:
     """Steps of score distillation where nobody says: none in a prior of levels, whose fit alone puts the parts
     where they belong: steps after it made stems no better (tools/evaluate/separation.py --steps)."""
     return 0 if prior.levels else 30
-
-
-def n_parts_for(n_prompts: int) -> int:
-    """How many parts a window is cut into: few, so that each says enough of what it is."""
-    return min(8, n_prompts + 2)
 
 
 def follow(

@@ -36,7 +36,7 @@ KINDS = {
     "texture": Kind("sfxgen.generate.texture", version=3, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
-    "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True, aligned=True),
+    "separate": Kind("sfxgen.generate.separate", version=2, periodic=False, prior=True, aligned=True),
     "enhance": Kind("sfxgen.generate.enhance", version=1, periodic=False, prior=True),
     "file": Kind("sfxgen.generate.file", version=1, periodic=False),
 }

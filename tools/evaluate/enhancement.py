@@ -21,7 +21,8 @@ import numpy as np
 import peers
 import soxr
 import torch
-from mixtures import by_kind, group_of, index, interval, prior_without, recording, rules, si_sdr_db
+from heldout import prior_without
+from mixtures import by_kind, group_of, index, interval, recording, rules, si_sdr_db
 from numpy.typing import NDArray
 from ranking import CORPUS
 

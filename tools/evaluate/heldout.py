@@ -13,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ranking import ROOT, Task, read_task
+import yaml
+from ranking import ROOT, RULES, Task, read_task, rounds_of
 
 sys.path.append(str(ROOT / "tools" / "library"))
 
 from encoder import SETTINGS, described, train
 
-from sfxgen.library.store import Library
+from sfxgen.library.places import SHIPPED
+from sfxgen.library.store import Library, read_library
 from sfxgen.mel import log_mel
 from sfxgen.priors.encoder import Encoder, read_encoder, write_encoder
 from sfxgen.priors.library import LibraryPrior
@@ -48,12 +50,17 @@ def task() -> Task:
 
 def held_out(task: Task) -> dict[int, HeldOut]:
     """The prior of each round."""
-    made = {}
-    for number in np.unique(task.rounds[task.recordings]).tolist():
-        known = np.flatnonzero(task.rounds != number)
-        library = task.library.subset(known.tolist())
-        made[number] = HeldOut(library, _encoder(task.library, known, library))
-    return made
+    return {number: prior_without(number) for number in np.unique(task.rounds[task.recordings]).tolist()}
+
+
+@cache
+def prior_without(number: int) -> HeldOut:
+    """The prior of one round: without the packages that it leaves out."""
+    whole = read_library(SHIPPED)
+    left_out = yaml.safe_load(RULES.read_text(encoding="utf-8"))["left_out"]
+    known = np.flatnonzero(rounds_of(whole, left_out) != number)
+    library = whole.subset(known.tolist())
+    return HeldOut(library, _encoder(whole, known, library))
 
 
 def _encoder(whole: Library, known: np.ndarray[tuple[int], np.dtype[np.int64]], library: Library) -> Encoder:
@@ -61,6 +68,7 @@ def _encoder(whole: Library, known: np.ndarray[tuple[int], np.dtype[np.int64]], 
     recipe += repr([exemplar.captions for exemplar in library.exemplars]).encode()
     path = FOLDER / f"{hashlib.sha256(recipe).hexdigest()[:16]}.npz"
     if not path.exists():
+        print(f"training an encoder on {len(known)} of {len(whole.exemplars)} sounds (about a minute)", flush=True)
         write_encoder(path, train(_descriptors(whole)[:, known], library.exemplars, SETTINGS))
     return read_encoder(path)
 

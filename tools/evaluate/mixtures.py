@@ -1,14 +1,13 @@
-"""Mixtures of held-out recordings, a library prior that never saw them, and what their separation is measured by.
+"""Mixtures of held-out recordings, and what their separation is measured by.
 
 Recordings are of the 24 kinds of ranking.yaml, whose prompts they get. Both of a mixture lie in packages that are left
-out together; the library is a subset without these, and the encoder that judges is trained on that subset alone.
+out together: `heldout.prior_without` knows neither.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,23 +15,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import torch
-from numpy.typing import NDArray
-from ranking import CORPUS, ROOT, RULES, _kind, read_task
-
-sys.path.append(str(ROOT / "tools" / "library"))
-
 import yaml
-from encoder import SETTINGS, train
+from numpy.typing import NDArray
+from ranking import CORPUS, RULES, _kind
 
 from sfxgen import mel
 from sfxgen.library.features import active_part
-from sfxgen.library.places import SHIPPED
-from sfxgen.library.store import read_library
-from sfxgen.priors.encoder import Encoder, read_encoder, write_encoder
-from sfxgen.priors.library import LibraryPrior
 
-WORK = ROOT / "build" / "separation"
 LONGEST_S, SHORTEST_S = 2.5, 0.3
 Samples = NDArray[np.float32]
 
@@ -53,16 +42,6 @@ class Mixture:
         return whole
 
 
-class HeldOutPrior(LibraryPrior):
-    """The library without a group of packages, judging with an encoder that was trained without them too."""
-
-    held_out: Encoder
-
-    def fit(self, audio: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int] = ()) -> torch.Tensor:
-        del seeds
-        return self.held_out.score(mel.log_mel(audio.mean(1)), prompts).detach().double()
-
-
 @cache
 def rules() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(RULES.read_text(encoding="utf-8"))
@@ -76,26 +55,6 @@ def index() -> dict[str, dict[str, Any]]:
 
 def group_of(package: str) -> int | None:
     return next((number for number, group in enumerate(rules()["left_out"]) if package in group), None)
-
-
-@cache
-def prior_without(number: int) -> HeldOutPrior:
-    """The held-out prior of a group; its encoder is trained once and kept in build/."""
-    library = read_library(SHIPPED)
-    keep = [i for i, e in enumerate(library.exemplars) if group_of(e.source) != number]
-    prior = HeldOutPrior(library.subset(keep))
-    path = WORK / f"encoder-{number}.npz"
-    if not path.exists():
-        print(f"training the encoder without group {number} (about a minute)", flush=True)
-        x = _task().x[: SETTINGS.n_changed + 1, keep]
-        write_encoder(path, train(x, [library.exemplars[i] for i in keep], SETTINGS))
-    prior.held_out = read_encoder(path)
-    return prior
-
-
-@cache
-def _task() -> Any:
-    return read_task(SETTINGS)
 
 
 @cache

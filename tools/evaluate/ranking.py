@@ -83,11 +83,16 @@ def read_task(settings: Settings = SETTINGS) -> Task:
         if kind is not None:
             of_kind.setdefault((kind, exemplar.source), []).append(row)
     chosen = sorted((row, kind) for (kind, _), rows in of_kind.items() for row in _thin(rows, rules["most_a_package"]))
-    round_of = {package: number for number, group in enumerate(rules["left_out"]) for package in group}
-    rounds = np.array([round_of.get(exemplar.source, -1) for exemplar in library.exemplars])
+    rounds = rounds_of(library, rules["left_out"])
     recordings, kinds = np.array(chosen).T
     prompts = tuple(kind["prompt"] for kind in rules["kinds"])
     return Task(library, prompts, recordings, kinds, rounds, described(library, settings))
+
+
+def rounds_of(library: Library, left_out: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """In which round each exemplar is left out, −1 in none, [exemplars]. left_out: packages of each round."""
+    round_of = {package: number for number, group in enumerate(left_out) for package in group}
+    return np.array([round_of.get(exemplar.source, -1) for exemplar in library.exemplars])
 
 
 def _kind(words: str, kinds: Sequence[dict[str, Any]]) -> int | None:

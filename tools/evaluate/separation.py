@@ -19,12 +19,13 @@ from itertools import product
 import numpy as np
 import peers
 import torch
-from mixtures import Mixture, gains_db, interval, mixtures, prior_without
+from heldout import prior_without
+from mixtures import Mixture, gains_db, interval, mixtures
 from numpy.typing import NDArray
 
 from sfxgen import mel
-from sfxgen.distill.components import components
-from sfxgen.distill.separate import Settings, n_parts_for, separate
+from sfxgen.distill.cuts import by_courses
+from sfxgen.distill.separate import Settings, separate
 from sfxgen.distill.sharing import shared_out, spectrum, waveform
 
 CHOSEN_ON, TESTED_ON = (24, 11), (48, 2024)  # how many mixtures, seed
@@ -42,17 +43,18 @@ def ours(mixture: Mixture, settings: Settings, swapped: bool = False) -> list[fl
 
 
 def best_of_parts(mixture: Mixture) -> list[float]:
-    """Gains where the same parts are given out by someone who has heard the recordings: what parts allow."""
-    audio = torch.from_numpy(mixture.samples)[None]
-    found = spectrum(audio, mel.RATE_HZ)
-    shares = components(found.abs().mean(0), n_parts_for(2), 0)
-    parts = waveform(shares[:, None] * found, mel.RATE_HZ, audio.shape[1])[:, 0].numpy()
-    every = []
-    for way in product((0, 1), repeat=len(parts)):
-        if 0 < sum(way) < len(way):
-            stems = [parts[[k == mine for k in way]].sum(0) for mine in (0, 1)]
-            every.append(gains_db(stems, mixture))
-    return max(every, key=sum)
+    """Gains where the parts of every cut are given out by someone who has heard the recordings: what parts allow."""
+    found = spectrum(torch.from_numpy(mixture.samples)[None], mel.RATE_HZ)
+    cuts = by_courses(found, 2, 0)
+    stems = [_by_ear(waveform(cut.shares[:, None] * found, mel.RATE_HZ, mixture.samples.size), mixture) for cut in cuts]
+    return gains_db(list(np.mean(stems, 0)), mixture)
+
+
+def _by_ear(parts: torch.Tensor, mixture: Mixture) -> NDArray[np.floating]:
+    """The sums of parts [parts, 1, samples] that are nearest to the recordings, [2, samples]."""
+    ways = [np.array(way) for way in product((0, 1), repeat=len(parts)) if len(set(way)) == 2]
+    every = [np.stack([parts[:, 0].numpy()[way == k].sum(0) for k in (0, 1)]) for way in ways]
+    return max(every, key=lambda stems: sum(gains_db(list(stems), mixture)))
 
 
 def better_order(stems: Sequence[NDArray[np.floating]], mixture: Mixture) -> list[float]:
@@ -99,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     except peers.NoPeers as error:
         print(f"without peers: {error}")
     print(f"{len(cases)} mixtures at 0 dB")
+    found["ours, the better order"] = [max(pair, key=sum) for pair in zip(found[usual], found[swapped], strict=True)]
     print(*(line(name, gains) for name, gains in found.items()), sep="\n")
     better = np.array(found[usual]).mean(1) > np.array(found[swapped]).mean(1)
     print(f"right prompts better than swapped ones: {int(better.sum())} of {len(cases)}")
