@@ -101,7 +101,10 @@ def test_a_saved_pipeline_opens_and_sounds_the_same(class_name: str, saved: dict
     prior = hub.open_pipeline(f"./{class_name}", saved[class_name].parent, "cpu")
     assert type(prior) is type(expected)
     assert prior.name == f"./{class_name}"
-    assert torch.equal(sampled(prior), sampled(expected))
+    again = hub.open_pipeline(f"./{class_name}", saved[class_name].parent, "cpu")
+    assert torch.equal(sampled(prior), sampled(again))
+    # Weights read from a file lie elsewhere in memory, where some processors' kernels round otherwise.
+    torch.testing.assert_close(sampled(prior), sampled(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_opening_is_silent_and_leaves_the_libraries_settings(
