@@ -104,7 +104,8 @@ def test_a_saved_pipeline_opens_and_sounds_the_same(class_name: str, saved: dict
     again = hub.open_pipeline(f"./{class_name}", saved[class_name].parent, "cpu")
     assert torch.equal(sampled(prior), sampled(again))
     # Weights read from a file lie elsewhere in memory, where some processors' kernels round otherwise.
-    torch.testing.assert_close(sampled(prior), sampled(expected), rtol=1e-4, atol=1e-5)
+    found, wanted = sampled(prior), sampled(expected)
+    assert (found - wanted).norm() < 1e-4 * wanted.norm()
 
 
 def test_opening_is_silent_and_leaves_the_libraries_settings(
