@@ -158,12 +158,19 @@ sounds:
     assert whole.exit_code == EXIT_OK
     expected = contents(tmp_path / "whole")
     assert '"guided"' in expected[LOCK_FILE].decode()
-    for percent in (30, 60, 90):
-        root, cache = new_project(tmp_path / f"game{percent}", manifest), tmp_path / f"cache{percent}"
-        assert mortal.build(root, cache, kill_after_s=whole.seconds * percent / 100).killed
-        assert n_made(root) == 0
+    longest_s, n_amid = whole.seconds, 0
+    for attempt in range(20):
+        root, cache = new_project(tmp_path / f"game{attempt}", manifest), tmp_path / f"cache{attempt}"
+        end = mortal.build(root, cache, kill_after_s=longest_s * (0.3, 0.5, 0.7)[n_amid])
+        if not end.killed:  # the first build had less of the machine than this one
+            longest_s = min(longest_s, end.seconds)
+            continue
+        n_amid += n_made(root) == 0
         assert mortal.build(root, cache).exit_code == EXIT_OK
         check_same(contents(root), expected)
+        if n_amid == 3:
+            return
+    pytest.fail(f"only {n_amid} of 20 builds were killed before they had made anything")
 
 
 @linux_only
