@@ -39,13 +39,15 @@ class Tetrahedra:
 
 @dataclass(frozen=True)
 class _Lattice:
-    """points: [points, 3] corners of all cubes, then their centres; even: [points], every second one along a long edge.
+    """points: [points, 3] corners of cubes, then their centres; even: [points], every second one along a long edge.
 
-    cells: [cells, 4], whose long edges are 0–1 and 2–3; the four others are short.
+    value: [points], the level at each. cells: [cells, 4], with a point inside each; their long edges are 0–1 and 2–3,
+    the four others are short.
     """
 
     points: Array
     even: NDArray[np.bool_]
+    value: Array
     cells: Index
 
 
@@ -53,33 +55,40 @@ def stuff(level: Level, low: Array, high: Array, cell: float) -> Tetrahedra:
     """The body where `level` is below 0, which must lie within the box from `low` to `high` ([3] each).
 
     cell: side of the lattice's cubes, of 12 tetrahedra each. Parts thinner than `cell` are met by chance. The mesh
-    may be empty.
+    may be empty. Beyond 1.1 cells from the surface the level's size does not matter.
     """
-    lattice = _lattice(low, high, cell)
-    value = level(lattice.points, None)
-    crossing = _kept(lattice, value)
-    edges, is_long, cuts = _cuts(lattice.points, value, crossing, level)
-    points, side = _warped(lattice.points, value, edges, is_long, cuts)
-    return _cut_cells(points, side, lattice.even, crossing, edges, cuts)
+    lattice = _lattice(level, low, high, cell)
+    edges, is_long, cuts = _cuts(lattice, level)
+    points, side = _warped(lattice.points, lattice.value, edges, is_long, cuts)
+    return _cut_cells(points, side, lattice.even, lattice.cells, edges, cuts)
 
 
-def _lattice(low: Array, high: Array, cell: float) -> _Lattice:
-    """A lattice with a margin of half a cube or more round the box, off its symmetry planes by odd fractions.
+def _lattice(level: Level, low: Array, high: Array, cell: float) -> _Lattice:
+    """The part of the lattice that the body reaches. Its centre lies beside that of the box, by odd fractions.
 
     So a face of the body that lies along the axes falls between lattice points, and no two opposite ones fall alike.
     """
     counts = np.ceil((high - low) / cell).astype(int) + 2
-    shift = np.array([0.5, 0.5, 0.5]) + np.array([0.0131, 0.0173, 0.0217])
-    origin = (low + high) / 2 - (counts / 2 + shift - 0.5) * cell
-    corner = np.stack(np.meshgrid(*(np.arange(n + 1) for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
-    centre = np.stack(np.meshgrid(*(np.arange(n) for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
-    points = origin + cell * np.concatenate([corner, centre + 0.5])
-    even = np.concatenate([corner, centre]).sum(axis=1) % 2 == 0
-    return _Lattice(points, even, _lattice_cells(counts))
+    origin = (low + high) / 2 - (counts / 2 + np.array([0.0131, 0.0173, 0.0217])) * cell
+    cubes = np.stack(np.meshgrid(*(np.arange(n) for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
+    at_centre = level(origin + cell * (cubes + 0.5), None)
+    # A cell with a point inside has both its centres within a cube's side of it.
+    near = (at_centre < 1.001 * cell).reshape(tuple(counts))
+    cells = _lattice_cells(counts, near)
+    n_corners = int(np.prod(counts + 1))
+    used, cells = np.unique(cells, return_inverse=True)
+    corner = used[used < n_corners]
+    ijk = np.stack(np.unravel_index(corner, tuple(counts + 1)), axis=-1)
+    centre = used[len(corner) :] - n_corners
+    points = origin + cell * np.concatenate([ijk, cubes[centre] + 0.5])
+    value = np.concatenate([level(points[: len(corner)], None), at_centre[centre]])
+    even = np.concatenate([ijk, cubes[centre]]).sum(axis=1) % 2 == 0
+    cells = cells.reshape(-1, 4)
+    return _Lattice(points, even, value, cells[(value[cells] < 0).any(axis=1)])
 
 
-def _lattice_cells(counts: Index) -> Index:
-    """Round each pair of neighbouring centres, four tetrahedra: one for each side of the square between them."""
+def _lattice_cells(counts: Index, near: NDArray[np.bool_]) -> Index:
+    """Round each pair of neighbouring near centres, four tetrahedra: one for each side of the square between them."""
 
     def corner(ijk: Index) -> Index:
         return np.asarray(np.ravel_multi_index(tuple(ijk.T), tuple(counts + 1)))
@@ -91,23 +100,20 @@ def _lattice_cells(counts: Index) -> Index:
     for axis in range(3):
         u, v = np.eye(3, dtype=int)[[(axis + 1) % 3, (axis + 2) % 3]]
         step = np.eye(3, dtype=int)[axis]
-        first = np.stack(np.meshgrid(*(np.arange(n) for n in counts - step), indexing="ij"), axis=-1).reshape(-1, 3)
+        here, there = (np.take(near, np.arange(*ends), axis) for ends in ((0, counts[axis] - 1), (1, counts[axis])))
+        first = np.argwhere(here & there)
         square = [first + step + offset for offset in (0 * u, u, u + v, v)]
         for a, b in itertools.pairwise([*square, square[0]]):
             cells.append(np.stack([centre(first), centre(first + step), corner(a), corner(b)], axis=1))
     return np.concatenate(cells)
 
 
-def _kept(lattice: _Lattice, value: Array) -> Index:
-    """The lattice's cells with at least one point inside."""
-    return lattice.cells[(value[lattice.cells] < 0).any(axis=1)]
-
-
 _PAIRS = np.array(list(itertools.combinations(range(4), 2)))  # the first and the last are the long edges
 
 
-def _cuts(points: Array, value: Array, cells: Index, level: Level) -> tuple[Index, NDArray[np.bool_], Array]:
+def _cuts(lattice: _Lattice, level: Level) -> tuple[Index, NDArray[np.bool_], Array]:
     """Where the surface cuts the cells' edges: [cuts, 2] (inside end, outside end), whether long, places [cuts, 3]."""
+    points, value, cells = lattice.points, lattice.value, lattice.cells
     ends = cells[:, _PAIRS].reshape(-1, 2)
     long = np.tile((_PAIRS == [0, 1]).all(axis=1) | (_PAIRS == [2, 3]).all(axis=1), len(cells))
     cut = (value[ends] < 0).sum(axis=1) == 1
@@ -172,7 +178,7 @@ def _cut_cells(
         found = n + np.minimum(np.searchsorted(names, a * n + b), len(names) - 1)
         return np.where(side[b] == 0, b, found)
 
-    def first_wins(a: Index, b: Index, c: Index, at: Index) -> NDArray[np.bool_]:
+    def first_wins(a: Index, at: Index) -> NDArray[np.bool_]:
         """Of the quadrilateral a, b, cut(b, c), cut(a, c): whether the diagonal begins at a, by the face alone.
 
         at: [3, cells] places of a, b, c in their cell, which tell long edges from short ones.
@@ -189,7 +195,7 @@ def _cut_cells(
 
     chosen = (count == [2, 1, 1]).all(axis=1)
     a, b, z, c = sorted_cells[chosen].T
-    wins = first_wins(a, b, c, order[chosen].T[[0, 1, 3]])
+    wins = first_wins(a, order[chosen].T[[0, 1, 3]])
     ac, bc = cut(a, c), cut(b, c)
     pieces.append(np.stack([a, b, np.where(wins, bc, ac), z], axis=1))
     pieces.append(np.stack([np.where(wins, a, b), ac, bc, z], axis=1))
@@ -198,8 +204,8 @@ def _cut_cells(
     chosen = (count == [2, 0, 2]).all(axis=1)
     a, b, c, d = sorted_cells[chosen].T
     top, bottom = (a, cut(a, c), cut(a, d)), (b, cut(b, c), cut(b, d))
-    by_c = first_wins(a, b, c, order[chosen].T[[0, 1, 2]])
-    by_d = first_wins(a, b, d, order[chosen].T[[0, 1, 3]])
+    by_c = first_wins(a, order[chosen].T[[0, 1, 2]])
+    by_d = first_wins(a, order[chosen].T[[0, 1, 3]])
     shorter = _length(everywhere, top[1], bottom[2]) <= _length(everywhere, top[2], bottom[1])
     free = np.where(by_c & ~by_d, False, np.where(by_d & ~by_c, True, shorter))  # the surface's own: no cycle
     pieces += _prism(top, bottom, by_c, free, by_d)
@@ -207,8 +213,8 @@ def _cut_cells(
     chosen = (count == [3, 0, 1]).all(axis=1)
     a, b, c, d = sorted_cells[chosen].T
     at = order[chosen].T
-    wins = [first_wins(p, q, d, at[[i, j, 3]]) for (p, i), (q, j) in (((a, 0), (b, 1)), ((b, 1), (c, 2)), ((a, 0), (c, 2)))]
-    pieces += _prism((a, b, c), (cut(a, d), cut(b, d), cut(c, d)), *wins)
+    pairs = [first_wins(p, at[[i, j, 3]]) for p, i, j in ((a, 0, 1), (b, 1, 2), (a, 0, 2))]
+    pieces += _prism((a, b, c), (cut(a, d), cut(b, d), cut(c, d)), *pairs)
 
     is_on = np.concatenate([side == 0, np.ones(len(cuts), dtype=bool)])
     return compact(everywhere, np.concatenate(pieces), is_on)
@@ -230,7 +236,9 @@ def _prism(
     The three diagonals must not run in a cycle. Then the corners have an order: all diagonals begin at the first
     one's top, none at the last one's.
     """
-    wins = np.stack([0 + first_second + first_third, 0 + ~first_second + second_third, 0 + ~first_third + ~second_third])
+    wins = np.stack(
+        [0 + first_second + first_third, 0 + ~first_second + second_third, 0 + ~first_third + ~second_third]
+    )
     order = np.argsort(-wins, axis=0, kind="stable")
     (a, b, c), (p, q, r) = (np.take_along_axis(np.stack(side), order, axis=0) for side in (top, bottom))
     return [np.stack(cell, axis=1) for cell in ((a, b, c, r), (a, b, q, r), (a, p, q, r))]
