@@ -47,6 +47,16 @@ class Distance:
             k = min(2 * k, _MOST, len(self.triangles))
         return place, distance
 
+    def normals(self, points: Array) -> Array:
+        """Of points on the surface [n, 3], the unit normal of a triangle that each lies on, [n, 3]."""
+        k = min(_FIRST, len(self.triangles))
+        _, index = map(np.asarray, self._tree.query(points, k=np.arange(1, k + 1)))
+        corners = self.triangles[index]
+        gap = _closest(np.repeat(points, k, axis=0), corners.reshape(-1, 3, 3)).reshape(-1, k, 3) - points[:, None]
+        best = corners[np.arange(len(points)), np.linalg.norm(gap, axis=2).argmin(axis=1)]
+        normal = np.cross(best[:, 1] - best[:, 0], best[:, 2] - best[:, 0])
+        return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
+
 
 def _best(points: Array, triangles: Array) -> tuple[Array, Array]:
     """Of each point's own triangles [n, k, 3, 3], the nearest point [n, 3] and its distance [n]."""

@@ -25,7 +25,7 @@ Level = Callable[[Array, Array | None], Array]
 DIHEDRAL_DEG = (10.7843, 164.7375)  # the paper's table 1, for the two fractions below
 LONG_FRACTION = 0.24999  # of an edge: a cut nearer to its end than this moves the end onto the surface
 SHORT_FRACTION = 0.41189
-SECANT_STEPS = 3
+SECANT_STEPS = 6
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ Index = NDArray[np.int64]
 
 USUAL_DOFS = 20_000
 MOST_DOFS = 120_000  # a factorisation of a solid of that many stays below 4 GB
-FEWEST_LAYERS = 0.9  # cubes of the lattice through a wall, at the least
+FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with fewer it has holes
+MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
+FOLDED = 0.1
 EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
 # The four sides of a cell, turned outwards: three corners, then the middles of the edges between them.
 SIDES = np.array([[0, 2, 1, 6, 5, 4], [0, 1, 3, 4, 8, 7], [1, 2, 3, 5, 9, 8], [0, 3, 2, 7, 9, 6]])
@@ -55,6 +57,23 @@ class Level:
             return place
         away = (points - place) / np.maximum(distance, 1e-300)[:, None]
         return np.where(distance[:, None] > 0, place + away * self._wall / 2, points)
+
+    def ridge(self, ends: Array) -> Array:
+        """Of edges [n, 2, 3] whose ends lie on the skin, their middles, moved to where the ends' tangent planes meet.
+
+        So a sharp edge of the body, across which a lattice without eyes for it cuts, is given back. Edges whose ends
+        face within 30° of one another are left as they are.
+        """
+        middle = ends.mean(axis=1)
+        if self._wall:
+            return middle
+        first, second = self._distance.normals(ends[:, 0]), self._distance.normals(ends[:, 1])
+        cosine = (first * second).sum(axis=1)
+        sharp = np.abs(cosine) < np.cos(np.radians(30))
+        up, down = (((end - middle) * n).sum(axis=1) for end, n in ((ends[:, 0], first), (ends[:, 1], second)))
+        rest = np.where(sharp, 1 - cosine**2, 1.0)
+        a, b = (up - cosine * down) / rest, (down - cosine * up) / rest
+        return np.where(sharp[:, None], middle + a[:, None] * first + b[:, None] * second, middle)
 
 
 @dataclass(frozen=True)
@@ -94,10 +113,10 @@ def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> flo
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     if wall:
         area = float(np.linalg.norm(normals, axis=1).sum()) / 2
-        least = float(np.sqrt(100 * area / MOST_DOFS))  # 100 dofs for each square of a wall that is one cube thick
+        least = float(np.sqrt(130 * area / MOST_DOFS))  # 130 dofs for each square of a cube's side
         if least * FEWEST_LAYERS > wall:
             raise TooThin(least * FEWEST_LAYERS)
-        return max(wall, least)
+        return wall / FEWEST_LAYERS
     volume = abs(float((triangles[:, 0] * normals).sum())) / 6
     return float(np.clip((60 * volume / dofs) ** (1 / 3), longest / 100, longest / 3))
 
@@ -134,19 +153,22 @@ def _largest_part(mesh: Tetrahedra) -> tuple[Tetrahedra, float]:
 
 
 def curved(mesh: Tetrahedra, level: Level) -> Mesh:
-    """Second order: a node in the middle of each edge, on the skin moved onto it where its cells stay well shaped."""
+    """Second order: a node in the middle of each edge, on the skin moved onto it, and to sharp edges, where its cells
+    stay well shaped."""
     edges, of_cell = _edges(mesh.cells)
     ends = mesh.points[edges]
     middle = ends.mean(axis=1)
     cells = np.concatenate([mesh.cells, len(mesh.points) + of_cell], axis=1)
     skin = skin_sides(mesh.cells)
     outer = np.unique(cells[skin[:, None] // 4, SIDES[skin % 4, 3:]]) - len(mesh.points)
-    moved = level.onto(middle[outer])
     length = np.linalg.norm(ends[outer, 1] - ends[outer, 0], axis=1)
-    small = np.linalg.norm(moved - middle[outer], axis=1) < 0.2 * length
-    places = middle.copy()
-    places[outer[small]] = moved[small]
-    return _well_shaped(mesh.points, middle, places, cells)
+    choices = [middle.copy(), middle.copy(), middle]
+    for choice, moved in zip(choices, (level.ridge(ends[outer]), level.onto(middle[outer])), strict=False):
+        small = np.linalg.norm(moved - middle[outer], axis=1) < MOST_MOVED * length
+        choice[outer[small]] = moved[small]
+    is_ridge = (choices[0] != middle).any(axis=1)
+    choices[0] = np.where(is_ridge[:, None], choices[0], choices[1])
+    return _well_shaped(mesh.points, choices, cells)
 
 
 _NODES = np.concatenate(
@@ -157,15 +179,20 @@ _NODES = np.concatenate(
 ).T
 
 
-def _well_shaped(points: Array, straight: Array, places: Array, cells: Index) -> Mesh:
-    """Edges of cells that are nearly folded somewhere (a Jacobian below a fifth of the straight one) go back."""
-    part = Mesh(np.concatenate([points, straight]).T, cells.T)
-    whole = np.linalg.det(jacobians(part, _NODES[:, :1]))[:, 0]
-    for _ in range(3):
+def _well_shaped(points: Array, choices: list[Array], cells: Index) -> Mesh:
+    """Each edge's middle by the first choice [edges, 3] that leaves its cells well shaped; the last ones are straight.
+
+    A cell is nearly folded where its Jacobian is somewhere below FOLDED of the straight one.
+    """
+    straight = Mesh(np.concatenate([points, choices[-1]]).T, cells.T)
+    whole = np.linalg.det(jacobians(straight, _NODES[:, :1]))[:, 0]
+    chosen = np.zeros(len(choices[0]), dtype=np.int64)
+    while True:
+        places = np.stack(choices)[chosen, np.arange(len(chosen))]
         part = Mesh(np.concatenate([points, places]).T, cells.T)
-        bad = np.linalg.det(jacobians(part, _NODES)).min(axis=1) < 0.2 * whole
-        if not bad.any():
-            break
+        bad = np.linalg.det(jacobians(part, _NODES)).min(axis=1) < FOLDED * whole
         back = np.unique(cells[bad][:, 4:]) - len(points)
-        places[back] = straight[back]
-    return part
+        back = back[chosen[back] < len(choices) - 1]
+        if not len(back):
+            return part
+        chosen[back] += 1
