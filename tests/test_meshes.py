@@ -224,7 +224,7 @@ def test_scenes_are_placed_and_mirrored_parts_face_outwards(tmp_path: Path) -> N
     mirror[0, 3] = 0.3
     scene.add_geometry(part, transform=np.eye(4))
     scene.add_geometry(part, transform=mirror)
-    scene.export(tmp_path / "two.glb")
+    scene.export(tmp_path / "two.glb")  # type: ignore[no-untyped-call]
     surface = read_surface(tmp_path / "two.glb", "two.glb")
     np.testing.assert_allclose(surface.extent_m, [0.4, 0.1, 0.1], rtol=1e-6)
     assert volume_of(surface.triangles) == pytest.approx(0.002, rel=1e-6)

@@ -23,6 +23,7 @@ MOST_FACES = 250_000  # more are merged on a fine grid: the ear does not hear th
 GRID = 160  # of that grid, cells along the longest side
 LONGEST_M = 1_000.0  # a body beyond that is a wrong unit
 SUSPICIOUS_M = 20.0
+MERGED_HOLES = 0.01  # what merging itself tears open
 CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as closed
 
 
@@ -139,7 +140,10 @@ def cleaned(points: Array, faces: Index) -> Surface:
     if not len(faces):
         return Surface(points, faces, 0.0)
     faces = _outwards(points, _consistent(faces))
-    return Surface(points, faces, _holes(points, faces), tuple(notes))
+    holes = _holes(points, faces)
+    if notes and holes < MERGED_HOLES:
+        holes = 0.0
+    return Surface(points, faces, holes, tuple(notes))
 
 
 def _sides(faces: Index) -> tuple[Index, NDArray[np.bool_]]:

@@ -66,14 +66,14 @@ class Level:
         """
         middle = ends.mean(axis=1)
         if self._wall:
-            return middle
+            return np.asarray(middle)
         first, second = self._distance.normals(ends[:, 0]), self._distance.normals(ends[:, 1])
         cosine = (first * second).sum(axis=1)
         sharp = np.abs(cosine) < np.cos(np.radians(30))
         up, down = (((end - middle) * n).sum(axis=1) for end, n in ((ends[:, 0], first), (ends[:, 1], second)))
         rest = np.where(sharp, 1 - cosine**2, 1.0)
         a, b = (up - cosine * down) / rest, (down - cosine * up) / rest
-        return np.where(sharp[:, None], middle + a[:, None] * first + b[:, None] * second, middle)
+        return np.asarray(np.where(sharp[:, None], middle + a[:, None] * first + b[:, None] * second, middle))
 
 
 @dataclass(frozen=True)
