@@ -35,6 +35,10 @@ class SourceUnreadable(BadInput):
     """A recording that cannot be read or decoded."""
 
 
+class MeshUnusable(BadInput):
+    """A mesh file that cannot be read, or that bounds no body."""
+
+
 class PromptUnknown(BadInput):
     """A prompt that the prior has no word of."""
 

@@ -62,7 +62,7 @@ class Job:
     prior: the names of the project's prior where the kind or guidance needs one, with the device it runs on; else none.
     guide: how the prompt guides the synth; None: not at all. guidance: digest of all that the outcome follows from.
     guided: the outcome, where the lock has it. rivals: further starts. is_open: the prompt alone chose the start.
-    recordings: (path, digest) of each recording that the raw key stands for; no digest where it is absent.
+    recordings: (path, digest) of each recording, or mesh, that the raw key stands for; no digest where it is absent.
     """
 
     name: str
@@ -220,7 +220,7 @@ def _plan_entry(
     base = "/".join(part for part in (out, inside("", sound.output.folder or ""), entry.name) if part)
     slots = tuple(_slots(entry, base, settings.format))
     locked = lock.sounds.get(entry.name)
-    body = sound.body.model_copy(update={"source": entry.sources}) if entry.sources else sound.body
+    body = sound.body_from(entry.sources)
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
     recordings = tuple((source, disk.digest(source)) for source in entry.sources)
     config = project.config
@@ -349,6 +349,8 @@ def _reasons(
             changed = ["prompt"]  # the rest follows from it
         elif len(changed) > 1 and "guidance" in changed:
             changed.remove("guidance")  # it follows from the others
+        if job.kind == "impact":
+            changed = ["mesh" if name == "recording" else name for name in changed]
         yield from (f"{name} changed" for name in changed or ["sfxgen"])
     for slot in job.slots:
         if not disk.exists(slot.path):

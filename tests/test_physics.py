@@ -14,12 +14,12 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import spsolve
 from scipy.special import spherical_jn
 from skfem.helpers import ddot, dot, eye, sym_grad, trace
-from skfem.quadrature import get_quadrature
 
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import contact, pulse_spectrum
+from sfxgen.physics.elements import assembled
 from sfxgen.physics.modes import Modes, solve
 from sfxgen.physics.shapes import Array, Body, mesh
 
@@ -180,8 +180,7 @@ def test_stiffness_and_mass_are_those_of_scikit_fem() -> None:
     """Free vibration of a small block, assembled by scikit-fem's own forms: the same eigenvalues."""
     poisson, body = 0.3, Body("box", (1.0, 0.5, 0.25), fineness=0.5)
     part = mesh(body)
-    K = modal_analysis._scatter(part, modal_analysis._stiffness(part, poisson, *get_quadrature(skfem.ElementHexS2, 3)))
-    M = modal_analysis._scatter(part, modal_analysis._mass(part, *get_quadrature(skfem.ElementHexS2, 5))[0])
+    K, M, _ = assembled(part, poisson)
     counts = [len(np.unique(part.nodes[axis, part.cells[:8]].round(9))) for axis in range(3)]
     block = skfem.MeshHex.init_tensor(*(np.linspace(0, s / 2, n) for s, n in zip(body.size, counts, strict=True)))
     element = skfem.ElementVector(skfem.ElementHexS2())
@@ -211,8 +210,7 @@ def test_stiffness_and_mass_are_those_of_scikit_fem() -> None:
 def test_the_six_rigid_motions_cost_no_energy_and_nothing_else_is_free(body: Body) -> None:
     """Rigid motions of every mesh lie under 1 Hz for steel of 10 cm, and the first mode kept is an elastic one."""
     part = mesh(body)
-    K = modal_analysis._scatter(part, modal_analysis._stiffness(part, 0.3, *get_quadrature(skfem.ElementHexS2, 3)))
-    M = modal_analysis._scatter(part, modal_analysis._mass(part, *get_quadrature(skfem.ElementHexS2, 5))[0])
+    K, M, _ = assembled(part, 0.3)
     turns = [np.cross(np.eye(3)[axis], part.nodes.T) for axis in range(3)]
     shifts = [np.broadcast_to(np.eye(3)[axis], part.nodes.T.shape) for axis in range(3)]
     to_hz = 5048 / 0.1 / (2 * np.pi)
@@ -273,8 +271,7 @@ def test_swapping_striker_and_listener_changes_nothing() -> None:
     """The response at B to a force at A equals that at A to a force at B, and both equal the sum over the modes."""
     body = Body("box", (1.0, 0.5, 0.25), fineness=0.6)
     part = mesh(body)
-    K = modal_analysis._scatter(part, modal_analysis._stiffness(part, 0.3, *get_quadrature(skfem.ElementHexS2, 3)))
-    M = modal_analysis._scatter(part, modal_analysis._mass(part, *get_quadrature(skfem.ElementHexS2, 5))[0])
+    K, M, _ = assembled(part, 0.3)
     free = modal_analysis._free_dofs(part.nodes, body.mirrors, (1, 1, 1))
     n = len(free) // 2
     eigenvalues, vectors = modal_analysis._solve_parity(K, M, free, 1.0, n)

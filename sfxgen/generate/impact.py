@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.impact import AnyBody, Impact, Mode, Room, Tuning
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
+from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.physics import modes as modal_analysis
-from sfxgen.physics import strike
+from sfxgen.physics import solids, strike
 from sfxgen.physics.contact import Contact, contact
 from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
@@ -55,19 +55,30 @@ def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]
 
 def struck(spec: Impact, request: Request) -> tuple[Partials, Contact]:
     """The body's partials, tuned as the spec says, and how striker and body touch."""
-    body = body_of(spec.object)
     material = MATERIALS[spec.object.material]
-    found = request.cached(
-        modal_analysis.key(body, material.poisson), lambda: modal_analysis.solve(body, material.poisson).to_bytes()
-    )
-    size_m = spec.object.size_m[0]
-    partials = strike.partials(Modes.from_bytes(found), body, size_m, material, spec.damping, request.rate_hz)
+    modes, body, size_m = _solved(spec.object, material, request)
+    partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz)
     partials = tuned(partials, spec.tuning, request.rate_hz)
     striker = MATERIALS[spec.striker.material]
     touching = contact(
         striker, material, spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg
     )
     return partials, touching
+
+
+def _solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes, Body, float]:
+    """The modes of the object's proportions, from the cache where they are known, and its first size (m)."""
+    if isinstance(item, FromFile):
+        source = solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)
+        key = solids.key(source, material.poisson)
+        found = solids.Found.from_bytes(request.cached(key, lambda: solids.solve(source, material.poisson).to_bytes()))
+        for note in found.notes:
+            request.warn(note)
+        return found.modes, found.body, found.size_m
+    body = body_of(item)
+    key = modal_analysis.key(body, material.poisson)
+    data = request.cached(key, lambda: modal_analysis.solve(body, material.poisson).to_bytes())
+    return Modes.from_bytes(data), body, item.size_m[0]
 
 
 def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
@@ -90,6 +101,8 @@ def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
 
 def body_of(item: AnyBody) -> Body:
     """The proportions of a manifest's object. Twelve digits: equal ones share a solve whatever the rounding."""
+    if isinstance(item, FromFile):
+        raise ValueError("a mesh has no proportions of its own; see `solids`")
     first, *rest = item.size_m
     ratios = (1.0, *(float(f"{side / first:.12g}") for side in rest))
     return Body(item.shape, ratios, float(f"{getattr(item, 'wall_m', 0.0) / first:.12g}"))

@@ -29,7 +29,7 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
     elif sound.loop and output.format in ("mp3", "m4a"):
         formats = "wav, flac, ogg or opus"
         yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")
-    if sound.sources and sound.layers:
+    if sound.sources and sound.layers and not sound.impact:
         yield fault(["layers"], "a recording has no velocity layers", "layers with impact, fm or texture")
     if sound.separate and sound.variations > 1:
         cure = "each stem is one file"
@@ -45,8 +45,10 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
         yield fault(["output", "folder"], problem, "a relative path below it, without ..")
     for index, source in enumerate(sound.sources):
         if inside(folder, source) is None:
-            problem, cure = f"{show(source)} leaves the project", "copy the recording into the project"
-            yield fault([sound.kind, "source", index], problem, "a path relative to this manifest", cure)
+            what = "mesh" if sound.impact else "recording"
+            place: list[Key] = ["object", "file"] if sound.impact else ["source", index]
+            problem, cure = f"{show(source)} leaves the project", f"copy the {what} into the project"
+            yield fault([sound.kind, *place], problem, "a path relative to this manifest", cure)
 
 
 def check_master(master: Master, document: Document) -> Iterator[Fault]:

@@ -29,7 +29,8 @@ _SOUNDS = "a mapping such as coin: bright coin pickup"
 
 @dataclass(frozen=True)
 class Entry:
-    """A sound with its name and place. `sources` are project-relative posix paths of the recordings it reads."""
+    """A sound with its name and place. `sources` are project-relative posix paths of what it reads:
+    recordings, a mesh."""
 
     name: str
     sound: Sound

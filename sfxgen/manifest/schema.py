@@ -23,6 +23,7 @@ _WHOLE = (
     "Separate",
     "Enhance",
     "Note",
+    "FromFile",
 )  # models that no preset fills up: what they require must be written
 
 

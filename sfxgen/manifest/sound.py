@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.guide import Guide, switched
-from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.recordings import MAX_VARIATIONS, Edit, Enhance, File, LayerName, Prompt, Separate
 from sfxgen.manifest.text import Text
@@ -106,8 +106,19 @@ class Sound(Defaults):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Paths of the recordings that it begins with, relative to the manifest."""
+        """Paths of the recordings or the mesh that it begins with, relative to the manifest."""
+        if self.impact and isinstance(self.impact.object, FromFile):
+            return (self.impact.object.file,)
         return tuple(getattr(self.body, "source", ()))
+
+    def body_from(self, sources: tuple[str, ...]) -> Spec:
+        """The parameters of the sound's kind with these paths for its `sources`."""
+        if not sources:
+            return self.body
+        if self.impact:
+            item = self.impact.object.model_copy(update={"file": sources[0]})
+            return self.impact.model_copy(update={"object": item})
+        return self.body.model_copy(update={"source": sources})
 
 
 KINDS: dict[str, type[Spec]] = {

@@ -8,12 +8,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csc_matrix
-from scipy.sparse.linalg import LinearOperator, eigsh, splu
-from skfem import ElementHexS2
-from skfem.quadrature import get_quadrature
+from scipy.sparse import csc_matrix
 
-from sfxgen.physics.shapes import NODES, Array, Body, Mesh, mesh, reach, shape_functions, shape_gradients, struck
+from sfxgen.physics.elements import HEXAHEDRON, assembled, jacobians, lowest
+from sfxgen.physics.shapes import NODES, Array, Body, Mesh, mesh, reach, struck
 
 VERSION = "2"  # part of the cache key: raise it when the same body would give other modes
 N_MODES = 64
@@ -61,16 +59,11 @@ def key(body: Body, poisson: float) -> str:
 def solve(body: Body, poisson: float, n_modes: int = N_MODES) -> Modes:
     """The lowest modes of a free body of linear, isotropic material; 0 < poisson < 0.5.
 
-    Shift-invert Lanczos about a negative shift, which makes the singular stiffness of a free body definite. The
-    meshed part is solved for each parity: at a mirror plane an even pattern has no normal displacement, an odd one
+    The meshed part is solved for each parity: at a mirror plane an even pattern has no normal displacement, an odd one
     no other. Degenerate modes thereby fall into a fixed orientation, and each problem is an eighth of the whole.
     """
     part = mesh(body)
-    # Two points a side for the stiffness: full integration locks in thin curved walls, 64 % too high at a wall of
-    # D / 100 (Zienkiewicz, Taylor & Too 1971). The mass wants three.
-    K = _scatter(part, _stiffness(part, poisson, *get_quadrature(ElementHexS2, 3)))
-    mass, volume = _mass(part, *get_quadrature(ElementHexS2, 5))
-    M = _scatter(part, mass)
+    K, M, volume = assembled(part, poisson)
     parities = list(itertools.product((1, -1), repeat=len(body.mirrors)))
     # Parities have nearly equal shares of the modes: ask each for a few more, and keep what lies below the
     # lowest of their last ones, so that no mode is missing between.
@@ -94,42 +87,6 @@ def ascending(eigenvalues: Array) -> NDArray[np.int64]:
     return np.asarray(order[np.lexsort((order, group))])
 
 
-def _jacobians(part: Mesh, points: Array) -> Array:
-    """d place_a / d local_b at local points [3, n] of every cell, [cells, n, 3, 3]."""
-    return np.asarray(np.einsum("aec,ebq->cqab", part.nodes[:, part.cells], shape_gradients(points), optimize=True))
-
-
-def _stiffness(part: Mesh, poisson: float, points: Array, weights: Array) -> Array:
-    """Isotropic elasticity for unit Young's modulus, [cells, 60, 60]; dof 3 i + c is displacement c of node i."""
-    jacobians = _jacobians(part, points)
-    dx = np.abs(np.linalg.det(jacobians)) * weights
-    gradients = np.einsum("ebq,cqba->ceaq", shape_gradients(points), np.linalg.inv(jacobians)).reshape(len(dx), 60, -1)
-    products = ((gradients * dx[:, None, :]) @ gradients.transpose(0, 2, 1)).reshape(-1, 20, 3, 20, 3)
-    lame = poisson / ((1 + poisson) * (1 - 2 * poisson))
-    shear = 1 / (2 * (1 + poisson))
-    blocks = lame * products + shear * products.transpose(0, 1, 4, 3, 2)
-    blocks += shear * np.einsum("eij,ab->eiajb", np.einsum("eiaja->eij", products), np.eye(3))
-    return np.asarray(blocks.reshape(-1, 60, 60))
-
-
-def _mass(part: Mesh, points: Array, weights: Array) -> tuple[Array, float]:
-    """The mass of each cell for unit density, [cells, 60, 60], dofs as in `_stiffness`, and the volume of them all."""
-    dx = np.abs(np.linalg.det(_jacobians(part, points))) * weights
-    values = shape_functions(points)
-    scalar = (values * dx[:, None, :]) @ values.T
-    return np.einsum("eij,ab->eiajb", scalar, np.eye(3)).reshape(-1, 60, 60), float(dx.sum())
-
-
-def _scatter(part: Mesh, blocks: Array) -> csc_matrix:
-    """The sum of all cells' matrices, [dofs, dofs]."""
-    dofs = (3 * part.cells.T[:, :, None] + np.arange(3)).reshape(-1, 60)
-    place = np.repeat(dofs, 60, axis=1).ravel(), np.tile(dofs, 60).ravel()
-    n = 3 * part.nodes.shape[1]
-    matrix = coo_matrix((blocks.ravel(), place), shape=(n, n)).tocsc()
-    matrix.eliminate_zeros()  # two thirds of the mass
-    return matrix
-
-
 def _free_dofs(nodes: Array, mirrors: tuple[int, ...], parity: tuple[int, ...]) -> NDArray[np.int64]:
     free = np.ones((nodes.shape[1], 3), dtype=bool)
     for axis, sign in zip(mirrors, parity, strict=True):
@@ -142,21 +99,10 @@ def _free_dofs(nodes: Array, mirrors: tuple[int, ...], parity: tuple[int, ...]) 
 def _solve_parity(K: csc_matrix, M: csc_matrix, free: NDArray[np.int64], omega: float, n: int) -> tuple[Array, Array]:
     """The n lowest eigenvalues of one parity and their vectors over all dofs, [n] and [dofs, n], shifted by -omega²."""
     k, m = K[free][:, free].tocsc(), M[free][:, free].tocsc()
-    factors = splu((k + omega**2 * m).tocsc(), "MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True})
-    inverse = LinearOperator(k.shape, factors.solve, dtype=np.float64)
-    start = np.cos(np.arange(len(free)) ** 2)  # any fixed vector with a share in every mode
-    eigenvalues, vectors = eigsh(k, n, M=m, sigma=-(omega**2), OPinv=inverse, v0=start, tol=1e-10)
+    eigenvalues, vectors = lowest(k, m, omega, n)
     full = np.zeros((K.shape[0], n))
-    full[free] = vectors * _signs(vectors)
+    full[free] = vectors
     return eigenvalues, full
-
-
-def _signs(vectors: Array) -> Array:
-    """Of each column's first entry that is as large as any: a symmetric pattern has several, equal but for rounding,
-    which differs from processor to processor."""
-    size = np.abs(vectors)
-    first = (size > (1 - 1e-6) * size.max(axis=0)).argmax(axis=0)
-    return np.asarray(np.sign(vectors[first, np.arange(vectors.shape[1])]))
 
 
 # Simpson's rule on a side of a cell: its nine points include corners and middles, so symmetry planes are among them.
@@ -170,12 +116,12 @@ def _on_skin(body: Body, part: Mesh, volume: float, omega: Array, vectors: Array
     for axis, end in itertools.product(range(3), (0.0, 1.0)):
         local = np.insert(_RULE, axis, end, axis=1).T  # [3, 9]
         side = Mesh(part.nodes, part.cells[:, _outer_cells(part, body.mirrors, axis, end)])
-        jacobian = _jacobians(side, local)
+        jacobian = jacobians(side, local)
         normal = np.cross(jacobian[..., (axis + 1) % 3], jacobian[..., (axis + 2) % 3])  # [cells, 9, 3]
         normal *= np.sign((normal * jacobian[..., axis]).sum(axis=-1, keepdims=True)) * (1 if end else -1)
         size = np.linalg.norm(normal, axis=-1)
         normal /= np.where(size > 0, size, 1.0)[..., None]
-        functions = shape_functions(local)
+        functions = HEXAHEDRON.values(local)
         by_node = vectors.reshape(-1, 3, len(omega))[side.cells]  # [20, cells, 3, modes]
         shapes.append(np.einsum("cqd,nq,ncdm->cqm", normal, functions, by_node, optimize=True).reshape(-1, len(omega)))
         points.append((part.nodes[:, side.cells].transpose(0, 2, 1) @ functions).reshape(3, -1))

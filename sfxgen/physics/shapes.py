@@ -29,8 +29,9 @@ class Body:
     """The proportions of a body, all relative to its first size.
 
     shape, size: bar, plate, box: (1, width, thickness or height); sphere: (1,), its diameter;
-        cylinder, tube: (1, length), bowl, bell: (1, depth), where 1 is the outer diameter (of the mouth).
-    wall: thickness of the wall of a tube, bowl, bell or hollow box; 0 for a solid body.
+        cylinder, tube: (1, length), bowl, bell: (1, depth), where 1 is the outer diameter (of the mouth);
+        mesh: the box around it, relative to its longest side: see `solids`.
+    wall: thickness of the wall of a tube, bowl, bell or hollow box; 0 for a solid body. Of a mesh, of what bends in it.
     fineness: cells along a side, relative to the usual mesh.
     """
 
@@ -48,7 +49,7 @@ class Body:
     def extent(self) -> tuple[float, float, float]:
         """The sides of the box around the body."""
         first, *rest = self.size
-        if self.shape in ("bar", "plate", "box"):
+        if self.shape in ("bar", "plate", "box", "mesh"):
             return first, rest[0], rest[1]
         return first, first, rest[0] if rest else first
 
@@ -59,7 +60,10 @@ class Body:
 
     @property
     def curvature(self) -> float:
-        """Sum of the two principal curvatures of the struck skin over two: 2 for a ball, 1 for a cylinder's side."""
+        """Sum of the two principal curvatures of the struck skin over two: 2 for a ball, 1 for a cylinder's side.
+
+        A mesh counts as flat: next to its own radius that of the striker's tip is small.
+        """
         if self.shape in ("sphere", "bowl"):
             return 2.0
         round_side = self.shape in ("tube", "bell") or (self.shape == "cylinder" and self.size[1] >= 1)
@@ -68,7 +72,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Mesh:
-    """Cells of 20 nodes. nodes: [3, nodes] places; cells: [20, cells] the nodes of each cell, in the order of NODES."""
+    """nodes: [3, nodes] places; cells: [20, cells] the nodes of each cell, in the order of NODES.
+
+    Or [10, cells] for tetrahedra: corners, then the middles of edges 01, 12, 02, 03, 13, 23.
+    """
 
     nodes: Array
     cells: NDArray[np.int64]
@@ -241,15 +248,3 @@ def _block_nodes(block: Block) -> Array:
     lowest = np.array(list(itertools.product(*(range(k) for k in counts))), dtype=float)
     cube = (lowest[:, None, :] + NODES) / np.array(counts)  # [cells, 20, 3]
     return place(cube.reshape(-1, 3).T).reshape(3, len(lowest), 20)
-
-
-def shape_functions(points: Array) -> Array:
-    """The 20 serendipity functions at points [3, n] of the unit cube, [20, n]."""
-    element = ElementHexS2()
-    return np.array([element.lbasis(points, i)[0] for i in range(20)])
-
-
-def shape_gradients(points: Array) -> Array:
-    """Their derivatives by the three local coordinates, [20, 3, n]."""
-    element = ElementHexS2()
-    return np.array([element.lbasis(points, i)[1] for i in range(20)])

@@ -1,0 +1,212 @@
+"""A mesh file (.glb, .gltf, .obj, .stl, .ply) as a clean surface of triangles, mended where that is safe."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from sfxgen.errors import MeshUnusable
+from sfxgen.physics.shapes import Array
+
+Index = NDArray[np.int64]
+
+ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
+MOST_FACES = 250_000  # more are merged on a fine grid: the ear does not hear them
+GRID = 160  # of that grid, cells along the longest side
+LONGEST_M = 1_000.0  # a body beyond that is a wrong unit
+SUSPICIOUS_M = 20.0
+MERGED_HOLES = 0.01  # what merging itself tears open
+CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as closed
+
+
+@dataclass(frozen=True)
+class Surface:
+    """points [points, 3] (m) and faces [faces, 3], turned outwards. holes: share of the area that is missing.
+
+    notes: what a person should know of how it was read, a sentence each.
+    """
+
+    points: Array
+    faces: Index
+    holes: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def triangles(self) -> Array:
+        """Their corners, [faces, 3, 3] (m)."""
+        return np.asarray(self.points[self.faces])
+
+    @property
+    def extent_m(self) -> Array:
+        """Sides of the box around it, [3]."""
+        return np.asarray(np.ptp(self.points, axis=0))
+
+
+def read_surface(path: Path, name: str, unit: str = "m", size_m: float | None = None) -> Surface:
+    """All parts of the file, placed as its scene says, as one surface.
+
+    unit: of the file's numbers (glTF means metres); size_m: the longest side to scale it to. name: as messages call
+    the file. Raises MeshUnusable.
+    """
+    points, faces = _parts(path, name)
+    if not np.isfinite(points).all():
+        raise MeshUnusable(
+            f"{name} has {int((~np.isfinite(points)).any(axis=1).sum())} points that are no numbers; export it again"
+        )
+    surface = cleaned(points * METRES[unit], faces)
+    if not len(surface.faces):
+        raise MeshUnusable(f"{name} holds no surface: all its triangles are empty; expected a mesh with a volume")
+    longest = float(surface.extent_m.max())
+    if size_m is not None:
+        return Surface(surface.points * (size_m / longest), surface.faces, surface.holes, surface.notes)
+    if longest > LONGEST_M or longest < 1e-4:
+        raise MeshUnusable(
+            f"{name} is {longest:.3g} m long; expected 0.0001 to {LONGEST_M:g} m; write unit: mm, cm or in, or size_m"
+        )
+    if longest > SUSPICIOUS_M:
+        note = f"{name} is {longest:.3g} m long; if its numbers are millimetres, write unit: mm"
+        return Surface(surface.points, surface.faces, surface.holes, (*surface.notes, note))
+    return surface
+
+
+def _parts(path: Path, name: str) -> tuple[Array, Index]:
+    """Points and triangles of all meshes in the file. trimesh is imported here: only a job with a mesh needs it."""
+    import trimesh
+
+    if path.suffix.lower() not in ENDINGS:
+        raise MeshUnusable(f"{name} is no mesh that sfxgen reads; expected a file that ends in {', '.join(ENDINGS)}")
+    if not path.is_file():
+        raise MeshUnusable(
+            f"{name} does not exist; expected a mesh file; check the path, which counts from the manifest"
+        )
+    log = logging.getLogger("trimesh")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what it says of textures is nobody's concern here
+    try:
+        options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
+        scene = trimesh.load_scene(path, process=False, **options)
+        points, faces, n = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
+        for node in sorted(scene.graph.nodes_geometry):
+            transform, geometry = scene.graph[node]
+            part = scene.geometry[geometry]
+            if not isinstance(part, trimesh.Trimesh) or not len(part.faces):
+                continue
+            points.append(np.asarray(part.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3])
+            faces.append(
+                np.asarray(part.faces, dtype=np.int64)[:, :: -1 if np.linalg.det(transform[:3, :3]) < 0 else 1] + n
+            )
+            n += len(part.vertices)
+    except Exception as error:  # its readers raise whatever the damage makes of them
+        raise MeshUnusable(
+            f"{name} cannot be read as a mesh ({type(error).__name__}: {error}); export it again"
+        ) from error
+    finally:
+        log.setLevel(level)
+    if n == 0:
+        raise MeshUnusable(f"{name} holds no triangles; expected a mesh with a surface; export it with its mesh")
+    joined = np.concatenate(faces)
+    if joined.min() < 0 or joined.max() >= n:
+        raise MeshUnusable(f"{name} has triangles with points that are not there; export it again")
+    return np.concatenate(points), joined
+
+
+def cleaned(points: Array, faces: Index) -> Surface:
+    """Equal points made one, empty and doubled triangles gone, all turned outwards.
+
+    More than MOST_FACES triangles are merged first, on a grid of GRID cells along the longest side.
+    """
+    notes: list[str] = []
+    longest = float(np.ptp(points, axis=0).max(initial=0)) or 1.0
+    if len(faces) > MOST_FACES:
+        notes.append(f"it has {len(faces):,} triangles; details below {1e3 * longest / GRID:.3g} mm were merged")
+    grain = longest / GRID if len(faces) > MOST_FACES else 1e-6 * longest
+    cells = np.round((points - points.min(axis=0)) / grain).astype(np.int64)
+    _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    points, faces = points[first], index.reshape(-1)[faces]
+    a, b, c = faces.T
+    faces = faces[(a != b) & (b != c) & (c != a)]
+    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
+    faces = faces[np.sort(first)]
+    used, index = np.unique(faces, return_inverse=True)
+    points, faces = points[used], index.reshape(-1, 3)
+    if not len(faces):
+        return Surface(points, faces, 0.0)
+    faces = _outwards(points, _consistent(faces))
+    holes = _holes(points, faces)
+    if notes and holes < MERGED_HOLES:
+        holes = 0.0
+    return Surface(points, faces, holes, tuple(notes))
+
+
+def _sides(faces: Index) -> tuple[Index, NDArray[np.bool_]]:
+    """The undirected sides of all faces as numbers, [3 faces], and whether each runs from the lower point."""
+    ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    return low * (int(faces.max()) + 1) + high, ends[:, 0] == low
+
+
+def _pairs(faces: Index) -> tuple[Index, Index, NDArray[np.bool_]]:
+    """Neighbours across sides that two faces share: both, and whether they are turned alike."""
+    name, rising = _sides(faces)
+    order = np.argsort(name, kind="stable")
+    _, start, count = np.unique(name[order], return_index=True, return_counts=True)
+    first, second = order[start[count == 2]], order[start[count == 2] + 1]
+    return first // 3, second // 3, rising[first] != rising[second]
+
+
+def _consistent(faces: Index) -> Index:
+    """Neighbours turned alike. Each face is two nodes of a graph, as it is and turned; what agrees is joined."""
+    a, b, alike = _pairs(faces)
+    n = len(faces)
+    to = np.where(alike, b, b + n), np.where(alike, b + n, b)
+    rows, columns = np.concatenate([a, a + n]), np.concatenate(to)
+    _, label = connected_components(
+        coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(2 * n, 2 * n)), directed=False
+    )
+    # Of a patch and its mirror image, that is kept which holds its first face as it is; a Möbius strip has one label.
+    turned = label[n:] < label[:n]
+    return np.where(turned[:, None], faces[:, ::-1], faces)
+
+
+def _outwards(points: Array, faces: Index) -> Index:
+    """The parts that enclose a negative volume turned round, unless they are cavities in a larger part's box."""
+    a, b, _ = _pairs(faces)
+    n = len(faces)
+    count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
+    corners = points[faces] - points.mean(axis=0)
+    volume = np.bincount(label, np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])), count)
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, label, corners.min(axis=1))
+    np.maximum.at(high, label, corners.max(axis=1))
+    largest = int(np.abs(volume).argmax())
+    wrong = volume < 0
+    if not wrong[largest]:
+        wrong &= ~((low > low[largest]) & (high < high[largest])).all(axis=1)
+    return np.where(wrong[label][:, None], faces[:, ::-1], faces)
+
+
+def _holes(points: Array, faces: Index) -> float:
+    """Area of the discs round which the open sides would run, over that of all faces."""
+    name, _ = _sides(faces)
+    _, first, count = np.unique(name, return_index=True, return_counts=True)
+    lone = first[count == 1]
+    corners = points[faces]
+    area = (
+        float(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()) / 2
+    )
+    if not len(lone):
+        return 0.0
+    ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)[lone]
+    _, label = connected_components(
+        coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(points), len(points))), directed=False
+    )
+    around = np.bincount(label[ends[:, 0]], np.linalg.norm(points[ends[:, 1]] - points[ends[:, 0]], axis=1))
+    return float((around**2).sum()) / (4 * np.pi * max(area, 1e-300))

@@ -1,0 +1,198 @@
+"""From a surface of triangles to tetrahedra of second order that fill it, fitted to a number of degrees of freedom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from sfxgen.physics.distance import Distance, split, winding
+from sfxgen.physics.elements import jacobians
+from sfxgen.physics.shapes import Array, Mesh
+from sfxgen.physics.stuffing import Tetrahedra, compact, stuff, volumes
+
+Index = NDArray[np.int64]
+
+USUAL_DOFS = 20_000
+MOST_DOFS = 120_000  # a factorisation of a solid of that many stays below 4 GB
+FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with fewer it has holes
+MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
+FOLDED = 0.1
+EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
+# The four sides of a cell, turned outwards: three corners, then the middles of the edges between them.
+SIDES = np.array([[0, 2, 1, 6, 5, 4], [0, 1, 3, 4, 8, 7], [1, 2, 3, 5, 9, 8], [0, 3, 2, 7, 9, 6]])
+
+
+class TooThin(ValueError):
+    """The lattice that memory allows cannot resolve the wall; least: the wall that it could."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__(f"walls below {least:g} cannot be resolved")
+        self.least = least
+
+
+class Level:
+    """The signed distance that `stuff` meshes: of a solid, or with a wall of that which lies within wall / 2."""
+
+    def __init__(self, triangles: Array, wall: float, cell: float) -> None:
+        self._triangles, self._wall, self._near = triangles, wall, 1.1 * cell + wall / 2
+        self._distance = Distance(split(triangles, cell))
+
+    def __call__(self, points: Array, start: Array | None) -> Array:
+        place, distance = self._distance.nearest(points, self._near)
+        if self._wall:
+            return distance - self._wall / 2
+        if start is None:
+            return np.where(winding(points, self._triangles) > 0.5, -distance, distance)
+        # On an edge that leaves the body, what has left it moves away from the surface.
+        return distance * np.where(((points - place) * (points - start)).sum(axis=1) < 0, -1.0, 1.0)
+
+    def onto(self, points: Array) -> Array:
+        """The nearest points of the body's skin."""
+        place, distance = self._distance.nearest(points, self._near)
+        if not self._wall:
+            return place
+        away = (points - place) / np.maximum(distance, 1e-300)[:, None]
+        return np.where(distance[:, None] > 0, place + away * self._wall / 2, points)
+
+    def ridge(self, ends: Array) -> Array:
+        """Of edges [n, 2, 3] whose ends lie on the skin, their middles, moved to where the ends' tangent planes meet.
+
+        So a sharp edge of the body, across which a lattice without eyes for it cuts, is given back. Edges whose ends
+        face within 30° of one another are left as they are.
+        """
+        middle = ends.mean(axis=1)
+        if self._wall:
+            return np.asarray(middle)
+        first, second = self._distance.normals(ends[:, 0]), self._distance.normals(ends[:, 1])
+        cosine = (first * second).sum(axis=1)
+        sharp = np.abs(cosine) < np.cos(np.radians(30))
+        up, down = (((end - middle) * n).sum(axis=1) for end, n in ((ends[:, 0], first), (ends[:, 1], second)))
+        rest = np.where(sharp, 1 - cosine**2, 1.0)
+        a, b = (up - cosine * down) / rest, (down - cosine * up) / rest
+        return np.asarray(np.where(sharp[:, None], middle + a[:, None] * first + b[:, None] * second, middle))
+
+
+@dataclass(frozen=True)
+class Solid:
+    """part: cells of 10 nodes. cell: the lattice's cube. lost: share of the volume in loose parts, left out."""
+
+    part: Mesh
+    cell: float
+    lost: float
+
+
+def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid:
+    """Tetrahedra in the body that `triangles` [n, 3, 3] bound, or where wall > 0 in a wall of that about them.
+
+    dofs: about how many degrees of freedom it shall have; walls and thin parts may take up to MOST_DOFS. Raises
+    TooThin; ValueError where nothing of the body is left.
+    """
+    low, high = triangles.min(axis=(0, 1)) - wall / 2, triangles.max(axis=(0, 1)) + wall / 2
+    cell = _first_cell(triangles, wall, float((high - low).max()), dofs)
+    for _ in range(4):
+        mesh = stuff(Level(triangles, wall, cell), low, high, cell)
+        found = 3 * (len(mesh.points) + len(_edges(mesh.cells)[0])) if len(mesh.cells) else 0
+        limit = MOST_DOFS if wall else dofs
+        if found and (found <= 1.15 * limit if wall else 0.75 * limit < found <= 1.15 * limit):
+            break
+        cell *= (found / limit) ** (1 / 3) if found else 0.6
+        if wall and cell * FEWEST_LAYERS > wall:
+            raise TooThin(cell * FEWEST_LAYERS)
+    if not len(mesh.cells):
+        raise ValueError("the lattice meets nothing of the body")
+    mesh, lost = _largest_part(mesh)
+    return Solid(curved(mesh, Level(triangles, wall, cell)), cell, lost)
+
+
+def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> float:
+    """A cube of the lattice that should give so many degrees of freedom, some 60 a cube."""
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    if wall:
+        area = float(np.linalg.norm(normals, axis=1).sum()) / 2
+        least = float(np.sqrt(130 * area / MOST_DOFS))  # 130 dofs for each square of a cube's side
+        if least * FEWEST_LAYERS > wall:
+            raise TooThin(least * FEWEST_LAYERS)
+        return wall / FEWEST_LAYERS
+    volume = abs(float((triangles[:, 0] * normals).sum())) / 6
+    return float(np.clip((60 * volume / dofs) ** (1 / 3), longest / 100, longest / 3))
+
+
+def _edges(cells: Index) -> tuple[Index, Index]:
+    """All edges [edges, 2] once, and of each cell its six, [cells, 6]."""
+    ends = np.sort(cells[:, EDGES].reshape(-1, 2), axis=1)
+    n = int(cells.max()) + 1
+    names, index = np.unique(ends[:, 0] * n + ends[:, 1], return_inverse=True)
+    return np.stack([names // n, names % n], axis=1), index.reshape(-1, 6)
+
+
+def skin_sides(cells: Index) -> Index:
+    """Sides that belong to one cell only, as 4 cell + side, ascending."""
+    corners = np.sort(cells[:, SIDES[:, :3]].reshape(-1, 3), axis=1)
+    n = int(cells.max()) + 1
+    _, index, counts = np.unique(
+        (corners[:, 0] * n + corners[:, 1]) * n + corners[:, 2], return_inverse=True, return_counts=True
+    )
+    return np.flatnonzero(counts[index] == 1)
+
+
+def _largest_part(mesh: Tetrahedra) -> tuple[Tetrahedra, float]:
+    """The largest part that hangs together by sides of cells, and the share of volume of the others."""
+    corners = np.sort(mesh.cells[:, SIDES[:, :3]].reshape(-1, 3), axis=1)
+    order = np.lexsort(corners.T)
+    pairs = np.flatnonzero((corners[order][1:] == corners[order][:-1]).all(axis=1))
+    a, b = order[pairs] // 4, order[pairs + 1] // 4
+    n = len(mesh.cells)
+    count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
+    size = np.bincount(label, volumes(mesh.points, mesh.cells), count)
+    kept = mesh.cells[label == size.argmax()]
+    return compact(mesh.points, kept, mesh.on_surface), float(1 - size.max() / size.sum())
+
+
+def curved(mesh: Tetrahedra, level: Level) -> Mesh:
+    """Second order: a node in the middle of each edge, on the skin moved onto it, and to sharp edges, where its cells
+    stay well shaped."""
+    edges, of_cell = _edges(mesh.cells)
+    ends = mesh.points[edges]
+    middle = ends.mean(axis=1)
+    cells = np.concatenate([mesh.cells, len(mesh.points) + of_cell], axis=1)
+    skin = skin_sides(mesh.cells)
+    outer = np.unique(cells[skin[:, None] // 4, SIDES[skin % 4, 3:]]) - len(mesh.points)
+    length = np.linalg.norm(ends[outer, 1] - ends[outer, 0], axis=1)
+    choices = [middle.copy(), middle.copy(), middle]
+    for choice, moved in zip(choices, (level.ridge(ends[outer]), level.onto(middle[outer])), strict=False):
+        small = np.linalg.norm(moved - middle[outer], axis=1) < MOST_MOVED * length
+        choice[outer[small]] = moved[small]
+    is_ridge = (choices[0] != middle).any(axis=1)
+    choices[0] = np.where(is_ridge[:, None], choices[0], choices[1])
+    return _well_shaped(mesh.points, choices, cells)
+
+
+_NODES = np.concatenate(
+    [
+        np.vstack([np.zeros(3), np.eye(3)]),
+        [[0.5, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0, 0.5], [0, 0.5, 0.5]],
+    ]
+).T
+
+
+def _well_shaped(points: Array, choices: list[Array], cells: Index) -> Mesh:
+    """Each edge's middle by the first choice [edges, 3] that leaves its cells well shaped; the last ones are straight.
+
+    A cell is nearly folded where its Jacobian is somewhere below FOLDED of the straight one.
+    """
+    straight = Mesh(np.concatenate([points, choices[-1]]).T, cells.T)
+    whole = np.linalg.det(jacobians(straight, _NODES[:, :1]))[:, 0]
+    chosen = np.zeros(len(choices[0]), dtype=np.int64)
+    while True:
+        places = np.stack(choices)[chosen, np.arange(len(chosen))]
+        part = Mesh(np.concatenate([points, places]).T, cells.T)
+        bad = np.linalg.det(jacobians(part, _NODES)).min(axis=1) < FOLDED * whole
+        back = np.unique(cells[bad][:, 4:]) - len(points)
+        back = back[chosen[back] < len(choices) - 1]
+        if not len(back):
+            return part
+        chosen[back] += 1

@@ -1,0 +1,345 @@
+"""Bodies from mesh files: the surface as read, the tetrahedra that fill it, its modes, and the sound by a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from sfxgen.draw import Draw
+from sfxgen.errors import MeshUnusable
+from sfxgen.generate.impact import render
+from sfxgen.generate.recipe import Request
+from sfxgen.manifest.impact import Impact
+from sfxgen.physics import solids
+from sfxgen.physics.distance import Distance, split, winding
+from sfxgen.physics.elements import assembled
+from sfxgen.physics.meshes import cleaned, read_surface
+from sfxgen.physics.modes import solve
+from sfxgen.physics.shapes import Array, Body, Mesh
+from sfxgen.physics.solids import Found, Source, solve_solid
+from sfxgen.physics.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
+from sfxgen.physics.tetrahedra import TooThin, filled, skin_sides
+
+BALL = trimesh.creation.icosphere(subdivisions=5, radius=0.5)
+ROOM = np.full(3, 0.7)
+
+
+def turned(vector: Array) -> Array:
+    """By a fixed rotation along no axis."""
+    axes, _ = np.linalg.qr(np.array([[1.0, 2.0, 0.3], [0.2, 1.0, -1.0], [-1.0, 0.4, 1.0]]))
+    return np.asarray(vector @ axes)
+
+
+def ball(points: Array, start: Array | None) -> Array:
+    return np.asarray(np.linalg.norm(points, axis=1) - 0.5)
+
+
+def block(points: Array, start: Array | None) -> Array:
+    beyond = np.abs(turned(points)) - np.array([0.5, 0.3, 0.1])
+    return np.asarray(np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0))
+
+
+def ring(points: Array, start: Array | None) -> Array:
+    p = turned(points)
+    return np.asarray(np.hypot(np.hypot(p[:, 0], p[:, 1]) - 0.35, p[:, 2]) - 0.12)
+
+
+# --- tetrahedra -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [ball, block, ring])
+@pytest.mark.parametrize("cell", [0.15, 0.08, 0.05])
+def test_dihedral_angles_keep_the_papers_bound_and_the_skin_is_closed(
+    level: Callable[[Array, Array | None], Array], cell: float
+) -> None:
+    mesh = stuff(level, -ROOM, ROOM, cell)
+    angles = dihedral_angles_deg(mesh.points, mesh.cells)
+    assert len(angles) > 100
+    assert angles.min() > DIHEDRAL_DEG[0]
+    assert angles.max() < DIHEDRAL_DEG[1]
+    sides = skin_sides(mesh.cells)
+    corners = mesh.cells[sides[:, None] // 4, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])[sides % 4]]
+    edges = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2)
+    forth, back = {tuple(e) for e in edges.tolist()}, {tuple(e) for e in edges[:, ::-1].tolist()}
+    assert forth == back, "every side of a skin's triangle is met by another, the other way round"
+    assert np.abs(level(mesh.points[mesh.on_surface], None)).max() < 0.02 * cell
+
+
+def test_volume_converges_with_the_square_of_the_lattice() -> None:
+    cells = np.array([0.2, 0.1, 0.05])
+    errors = []
+    for cell in cells:
+        mesh = stuff(ball, -ROOM, ROOM, cell)
+        errors.append(1 - volumes(mesh.points, mesh.cells).sum() / (np.pi / 6))
+    order = np.polyfit(np.log(cells), np.log(errors), 1)[0]
+    assert 1.8 < order < 2.3
+
+
+@pytest.mark.parametrize("dofs", [3_000, 20_000])
+def test_a_filled_ball_has_the_balls_volume(dofs: int) -> None:
+    _, _, volume = assembled(filled(BALL.triangles, dofs=dofs).part, 0.3)
+    assert volume == pytest.approx(np.pi / 6, rel=0.01)
+
+
+def test_the_number_of_unknowns_is_about_what_is_asked() -> None:
+    for dofs in (4_000, 12_000):
+        part = filled(trimesh.creation.box((1, 0.5, 0.4)).triangles, dofs=dofs).part
+        assert 0.6 * dofs < 3 * part.nodes.shape[1] <= 1.15 * dofs
+
+
+def test_a_wall_too_thin_for_the_lattice_is_refused_with_the_least_that_would_do() -> None:
+    with pytest.raises(TooThin) as caught:
+        filled(BALL.triangles, wall=0.001)
+    assert 0.005 < caught.value.least < 0.2
+
+
+# --- distance -------------------------------------------------------------------------------------------------------
+
+
+def test_distance_and_side_of_a_box_are_exact() -> None:
+    box = trimesh.creation.box((1.0, 0.6, 0.2)).triangles
+    axes = [np.linspace(-0.7, 0.7, 15) + 0.0123] * 3
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    beyond = np.abs(points) - np.array([0.5, 0.3, 0.1])
+    expected = np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0)
+    place, distance = Distance(split(np.asarray(box), 0.2)).nearest(points)
+    np.testing.assert_allclose(distance, np.abs(expected), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(points - place, axis=1), distance, atol=1e-12)
+    np.testing.assert_allclose(winding(points, np.asarray(box)), (expected < 0).astype(float), atol=1e-12)
+
+
+def test_a_hole_is_outvoted_and_parts_may_overlap() -> None:
+    points = np.array([[0.01, 0.02, 0.03], [0.31, 0.02, 0.03], [0.9, 0.02, 0.03]])
+    holed = BALL.triangles[20:]
+    other = BALL.triangles + np.array([0.4, 0, 0])
+    assert list(winding(points, holed) > 0.5) == [True, True, False]
+    assert list(winding(points, np.concatenate([BALL.triangles, other])) > 0.5) == [True, True, False]
+    assert winding(points[1:2], np.concatenate([BALL.triangles, other]))[0] == pytest.approx(2)
+
+
+# --- modes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ball_from_our_own_mesher_has_lambs_frequencies() -> None:
+    """ω R / c_s within 1 %, with their multiplicities; six rigid motions under 1 Hz for steel of 10 cm."""
+    poisson = 0.29
+    lamb = [2.501] * 5 + [2.645] * 5 + [3.510] * 3 + [3.865] * 7 + [3.933] * 7
+    part = filled(BALL.triangles, dofs=6_000).part
+    found = solve_solid(part, poisson, len(lamb)).omega / 2 * np.sqrt(2 * (1 + poisson))
+    np.testing.assert_allclose(found, lamb, rtol=0.01)
+    K, M, _ = assembled(part, poisson)
+    turns = [np.cross(np.eye(3)[axis], part.nodes.T) for axis in range(3)]
+    shifts = [np.broadcast_to(np.eye(3)[axis], part.nodes.T.shape) for axis in range(3)]
+    for motion in (m.ravel() for m in turns + shifts):
+        assert np.sqrt(abs(motion @ (K @ motion)) / (motion @ (M @ motion))) * 5048 / 0.1 / (2 * np.pi) < 1
+
+
+def test_lambs_sixth_frequency_is_there() -> None:
+    """η = 4.870, degree 0 to 4 between it and the others: the nearest mode within 1 %."""
+    part = filled(BALL.triangles, dofs=8_000).part
+    found = solve_solid(part, 0.29, 60).omega / 2 * np.sqrt(2 * 1.29)
+    assert np.abs(found - 4.870).min() < 0.01 * 4.870
+
+
+def test_frequencies_converge_faster_than_the_square_of_the_lattice() -> None:
+    exact, cells, errors = 2.50113, [], []
+    for dofs in (1_500, 4_000, 12_000):
+        solid = filled(BALL.triangles, dofs=dofs)
+        found = solve_solid(solid.part, 0.29, 5).omega.mean() / 2 * np.sqrt(2 * 1.29)
+        cells.append(solid.cell)
+        errors.append(abs(found / exact - 1))
+    assert errors[-1] < 1e-3
+    assert np.polyfit(np.log(cells), np.log(errors), 1)[0] > 1.5
+
+
+def test_a_bar_of_tetrahedra_rings_as_our_bar_of_hexahedra() -> None:
+    size = (1.0, 0.2, 0.15)
+    expected = solve(Body("bar", size), 0.29).omega[:10]
+    part = filled(trimesh.creation.box(size).triangles, dofs=12_000).part
+    np.testing.assert_allclose(solve_solid(part, 0.29, 10).omega, expected, rtol=0.01)
+
+
+def test_a_shell_from_a_surface_rings_as_our_tube() -> None:
+    """A cylinder's side without ends, given a wall: the tube of that wall about its middle radius."""
+    wall = 0.2
+    pipe = trimesh.creation.cylinder(radius=0.5 - wall / 2, height=1.5, sections=96, cap=True)
+    side = pipe.triangles[np.abs(pipe.face_normals[:, 2]) < 0.5]
+    expected = solve(Body("tube", (1.0, 1.5), wall), 0.3).omega[:4]
+    found = solve_solid(filled(side, wall).part, 0.3, 4).omega
+    np.testing.assert_allclose(found, expected, rtol=0.06)  # open edges come out rounded: half a wall longer
+
+
+def test_the_first_cell_of_every_mesh_is_well_shaped() -> None:
+    part = filled(trimesh.creation.torus(0.4, 0.1).triangles, dofs=6_000).part
+    straight = Mesh(part.nodes, part.cells)
+    assert volumes(straight.nodes.T, straight.cells[:4].T).min() > 0
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for ending in ("glb", "obj", "stl", "ply"):
+        trimesh.creation.box((0.2, 0.1, 0.05)).export(tmp_path / f"box.{ending}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["glb", "obj", "stl", "ply"])
+def test_every_format_gives_the_same_body(folder: Path, ending: str) -> None:
+    surface = read_surface(folder / f"box.{ending}", f"box.{ending}")
+    assert (len(surface.points), len(surface.faces), surface.holes) == (8, 12, 0)
+    np.testing.assert_allclose(surface.extent_m, [0.2, 0.1, 0.05], rtol=1e-6)
+    assert surface.notes == ()
+
+
+def test_the_same_file_gives_the_same_bytes_that_read_back(folder: Path) -> None:
+    source = Source(folder / "box.glb", "box.glb")
+    first, second = (solids.solve(source, 0.2, 12, 8_000) for _ in range(2))
+    assert first.to_bytes() == second.to_bytes()
+    assert Found.from_bytes(first.to_bytes()).to_bytes() == first.to_bytes()
+    assert float(first.modes.volume * first.size_m**3) == pytest.approx(0.001, rel=0.03)
+
+
+def test_units_and_sizes(folder: Path) -> None:
+    path = folder / "box.stl"
+    assert read_surface(path, "b", unit="in").extent_m.max() == pytest.approx(0.2 * 0.0254, rel=1e-6)
+    assert read_surface(path, "b", size_m=3.0).extent_m.max() == pytest.approx(3.0)
+    trimesh.creation.box((200, 100, 50)).export(folder / "mm.stl")
+    (note,) = read_surface(folder / "mm.stl", "mm.stl").notes
+    assert "write unit: mm" in note
+    trimesh.creation.box((20000, 100, 50)).export(folder / "huge.stl")
+    with pytest.raises(MeshUnusable, match="long; expected"):
+        read_surface(folder / "huge.stl", "huge.stl")
+
+
+def test_scenes_are_placed_and_mirrored_parts_face_outwards(tmp_path: Path) -> None:
+    scene = trimesh.Scene()
+    part = trimesh.creation.box((0.1, 0.1, 0.1))
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    mirror[0, 3] = 0.3
+    scene.add_geometry(part, transform=np.eye(4))
+    scene.add_geometry(part, transform=mirror)
+    scene.export(tmp_path / "two.glb")  # type: ignore[no-untyped-call]
+    surface = read_surface(tmp_path / "two.glb", "two.glb")
+    np.testing.assert_allclose(surface.extent_m, [0.4, 0.1, 0.1], rtol=1e-6)
+    assert volume_of(surface.triangles) == pytest.approx(0.002, rel=1e-6)
+
+
+def volume_of(triangles: Array) -> float:
+    return float(np.einsum("ij,ij->i", triangles[:, 0], np.cross(triangles[:, 1], triangles[:, 2])).sum()) / 6
+
+
+def test_usual_faults_are_mended() -> None:
+    """Unmerged points, doubled and empty faces, single faces turned, all inside out: the same ball."""
+    soup = BALL.triangles.reshape(-1, 3)
+    faces = np.arange(len(soup)).reshape(-1, 3)
+    faces = np.concatenate([faces, faces[:7], [[0, 0, 1]]])
+    faces[::3] = faces[::3, ::-1]
+    for order in (1, -1):
+        surface = cleaned(soup, faces[:, ::order])
+        assert len(surface.points) == len(BALL.vertices)
+        assert len(surface.faces) == len(BALL.faces)
+        assert surface.holes == 0
+        assert volume_of(surface.triangles) == pytest.approx(BALL.volume)
+
+
+def test_a_cavity_stays_one() -> None:
+    inner = BALL.triangles[:, ::-1] * 0.5
+    corners = np.concatenate([BALL.triangles, inner]).reshape(-1, 3)
+    surface = cleaned(corners, np.arange(len(corners)).reshape(-1, 3))
+    assert volume_of(surface.triangles) == pytest.approx(BALL.volume * (1 - 1 / 8))
+    _, _, volume = assembled(filled(surface.triangles, dofs=8_000).part, 0.3)
+    assert volume == pytest.approx(np.pi / 6 * 7 / 8, rel=0.02)
+
+
+def test_a_million_faces_are_merged() -> None:
+    fine = trimesh.creation.icosphere(subdivisions=8, radius=0.5)
+    assert len(fine.faces) > 1_000_000
+    surface = cleaned(np.asarray(fine.vertices), np.asarray(fine.faces))
+    assert len(surface.faces) < 600_000
+    assert surface.holes == 0
+    assert volume_of(surface.triangles) == pytest.approx(np.pi / 6, rel=2e-3)
+    assert "triangles" in surface.notes[0]
+
+
+def damaged(folder: Path, name: str) -> Path:
+    path = folder / name
+    match name:
+        case "empty.stl":
+            path.write_bytes(b"")
+        case "noise.glb":
+            path.write_bytes(bytes(range(256)) * 8)
+        case "text.obj":
+            path.write_text("v 0 0 0\nv 1 0 0\n")
+        case "nan.ply":
+            box = trimesh.creation.box((0.1, 0.1, 0.1))
+            points = np.array(box.vertices)
+            points[3, 1] = np.nan
+            trimesh.Trimesh(points, box.faces, process=False).export(path)
+        case "open.obj":
+            half = trimesh.creation.icosphere(subdivisions=3, radius=0.1)
+            trimesh.Trimesh(half.vertices, half.faces[half.triangles_center[:, 2] < 0]).export(path)
+        case "flat.obj":
+            path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 2\n")
+        case "box.fbx":
+            path.write_bytes(b"Kaydara")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent.glb", "absent.glb does not exist; expected a mesh file"),
+        ("empty.stl", "empty.stl"),
+        ("noise.glb", "noise.glb cannot be read as a mesh"),
+        ("text.obj", "text.obj"),
+        ("nan.ply", "nan.ply has 1 points that are no numbers"),
+        ("open.obj", "write wall_m: 0.005"),
+        ("flat.obj", "flat.obj holds no surface"),
+        ("box.fbx", "expected a file that ends in .glb, .gltf, .obj, .stl, .ply"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_cure(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(MeshUnusable) as caught:
+        solids.solve(Source(damaged(tmp_path, name), name), 0.3, 8, 3_000)
+    assert words in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_wall_makes_a_shell_of_what_is_open_and_its_thinness_is_told(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "open.obj")
+    found = solids.solve(Source(path, "open.obj", wall_m=0.04), 0.3, 8)
+    assert float(found.modes.volume) * found.size_m**3 == pytest.approx(2 * np.pi * 0.1**2 * 0.04, rel=0.3)
+    with pytest.raises(MeshUnusable, match="expected wall_m of at least"):
+        solids.solve(Source(path, "open.obj", wall_m=0.0003), 0.3, 8)
+
+
+# --- sound ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mesh_of_a_manifest_sounds_and_is_solved_once(folder: Path) -> None:
+    store: dict[str, bytes] = {}
+    made = 0
+
+    def cached(key: str, make: Callable[[], bytes]) -> bytes:
+        nonlocal made
+        if key not in store:
+            made += 1
+            store[key] = make()
+        return store[key]
+
+    trimesh.creation.box((0.5, 0.08, 0.06)).export(folder / "beam.glb")
+    takes = []
+    for material in ("granite", "marble"):  # both have ν = 0.25
+        item = {"shape": "mesh", "file": "beam.glb", "material": material}
+        spec = Impact.model_validate({"object": item})
+        takes += render(spec, [Draw(1), Draw(2)], Request(root=folder, cached=cached))
+    assert made == 1
+    assert len(takes) == 4
+    assert all(np.isfinite(take.samples).all() and take.peak > 1e-3 for take in takes)
+    assert takes[0].duration_s > 0.05
