@@ -260,12 +260,13 @@ def test_the_schema_lists_shapes_and_materials() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_makes_three_sane_takes(name: str) -> None:
     preset = PRESETS[name]
-    assert set(preset) <= {"caption", "words", "duration_s", "impact"}
+    assert set(preset) <= {"caption", "words", "duration_s", "loop", "impact"}
     assert preset["words"] == [word.lower() for word in preset["words"]]
     spec = Impact.model_validate(preset["impact"])
     takes = render(spec, at_intensity(0, 0.5, 1), Request(duration_s=preset.get("duration_s"), cached=cached))
     for take in takes:
-        assert 5e-4 < take.peak < 10  # full scale is 140 dB a metre away: a slammed door may pass it before mastering
+        # Full scale is 140 dB a metre away: a slammed door may pass it before mastering; a marble's rolling is quiet.
+        assert (2e-5 if spec.friction else 1e-4) < take.peak < 10
         assert 0.005 < take.duration_s < 12
         assert 80 < centroid_hz(take) < 14_000
     assert energy(takes[0]) < energy(takes[1]) < energy(takes[2])

@@ -34,6 +34,7 @@ KINDS = {
     "impact": Kind("sfxgen.generate.impact", version=2, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=2, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=2, periodic=True),
+    "liquid": Kind("sfxgen.generate.liquid", version=1, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
     "separate": Kind("sfxgen.generate.separate", version=1, periodic=False, prior=True, aligned=True),

@@ -99,7 +99,7 @@ def profile(rough: Roughness, spot_m: float, path_: Path, rate_hz: int, rng: np.
     """
     length_m = float(path_.place_m[-1])
     n = max(4, int(np.ceil(length_m / (path_.top_m_s / rate_hz) - 1e-6)))
-    k = 2 * np.pi / length_m * np.arange(1, n // 2 + 1)
+    k: Array = 2 * np.pi / length_m * np.arange(1, n // 2 + 1, dtype=np.float64)
     density = spectral_density(rough, k) / (1 + np.pi / 4 * (k * spot_m) ** 3)
     white = (rng.standard_normal(len(k)) + 1j * rng.standard_normal(len(k))) * np.sqrt(0.5)
     half = np.concatenate([[0], white * np.sqrt(density * (2 * np.pi / length_m) / 2) * n])
