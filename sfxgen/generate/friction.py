@@ -13,7 +13,9 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.physics import friction, strike
 from sfxgen.physics.friction import SPOTS, Roughness
 from sfxgen.physics.shapes import Array
-from sfxgen.physics.strike import Partials
+from sfxgen.physics.strike import LISTENER_M, Partials
+
+NEAR_M = 0.1  # what rubs is quiet, and heard from near: 20 dB above a blow at LISTENER_M
 
 
 def take(spec: Impact, rub: Friction, draw: Draw, request: Request) -> Array:
@@ -71,7 +73,7 @@ def _gain(spec: Impact, partials: Partials, rng: np.random.Generator) -> Array:
     points, share = strike.hit_area(partials, spec.hit)
     place = int(rng.choice(points, p=share))
     size = np.sqrt(share @ partials.gain[points] ** 2)
-    return np.asarray(size * np.where(partials.gain[place] < 0, -1.0, 1.0) / FULL_SCALE_PA)
+    return np.asarray(size * np.where(partials.gain[place] < 0, -1.0, 1.0) * (LISTENER_M / NEAR_M) / FULL_SCALE_PA)
 
 
 def _ring_s(partials: Partials, gain: Array) -> float:
