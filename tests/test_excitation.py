@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from pydantic import ValidationError
 from sound_measures import centroid_hz
 
@@ -24,6 +26,7 @@ from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import friction
 from sfxgen.physics.contact import contact
 from sfxgen.physics.friction import Roughness
+from sfxgen.render import render as make_from
 from sfxgen.synths.often import ring_often
 
 STORE: dict[str, bytes] = {}
@@ -297,3 +300,28 @@ def test_faults_name_what_was_expected(section: dict[str, Any], words: str) -> N
     with pytest.raises(ValidationError) as caught:
         Impact.model_validate(section)
     assert words in str(caught.value)
+
+
+# --- from a prompt to the file --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"),
+    [
+        ("heavy stone dragged over a stone floor", "impact"),
+        ("water boiling in a pot", "liquid"),
+        ("bunch of keys jangling", "impact"),
+    ],
+)
+def test_a_prompt_finds_what_cannot_be_guided_and_makes_it(prompt: str, kind: str, tmp_path: Path) -> None:
+    """No prior is opened: the nearest preset is rendered as it is, and a loop is one period, uncut."""
+    said = list(make_from(tmp_path, prompt, tmp_path / "x.wav", duration_s=1.0))
+    assert said[0].startswith(f"{kind}: nearest {kind} preset")
+    assert not any("guided" in line for line in said)
+    samples, rate_hz = soundfile.read(tmp_path / "x.wav")
+    assert rate_hz == RATE_HZ
+    assert np.abs(samples).max() > 0.01
+    if "keys" not in prompt:
+        assert len(samples) == RATE_HZ
+        steps = np.abs(np.diff(np.roll(samples, 1000)))
+        assert steps[999] <= np.quantile(steps, 0.999)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.takes import BLOCKS_A_SECOND, intensity_gain, n_frames_of, place_intensity, stray
 from sfxgen.manifest.liquid import LIQUIDS, Bubbles, Liquid, Vessel
-from sfxgen.manifest.texture import Envelope, Texture
+from sfxgen.manifest.texture import Band, Envelope, Texture
 from sfxgen.physics import bubbles
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.strike import SOUND_SPEED_M_S
@@ -38,7 +39,8 @@ def render(spec: Liquid, draws: Sequence[Draw], request: Request) -> list[Audio]
 def natural_duration_s(spec: Liquid) -> float:
     """Until every envelope has fallen by 60 dB and the last bubble has rung; 4 s for what goes on."""
     fluid, ends = LIQUIDS[spec.liquid], []
-    for part in (*spec.bubbles, *spec.spray):
+    parts: tuple[Bubbles | Band, ...] = (*spec.bubbles, *spec.spray)
+    for part in parts:
         e = part.envelope or spec.envelope
         if e is None:
             return ONGOING_S
@@ -147,12 +149,13 @@ def in_vessel(block: Array, vessel: Vessel, rate_hz: int, loop: bool) -> Array:
         low, high = vessel.fill
         fill = (low + high) / 2 if loop else low + (high - low) * share
         piece = np.fft.rfft(source[frames % circle] * window**2, 1 << (4 * half - 1).bit_length())
-        wet = np.fft.irfft(piece * air_gain(np.fft.rfftfreq(2 * (len(piece) - 1), 1 / rate_hz), vessel, fill))
+        frequency_hz: Array = np.fft.rfftfreq(2 * (len(piece) - 1), 1 / rate_hz).astype(np.float64)
+        wet = np.fft.irfft(piece * air_gain(frequency_hz, vessel, fill))
         np.add.at(out, np.arange(before, before + len(wet)) % circle, wet)
     return out[:n]
 
 
-def air_gain(frequency_hz: Array, vessel: Vessel, fill: float) -> Array:
+def air_gain(frequency_hz: Array, vessel: Vessel, fill: float) -> NDArray[np.complex128]:
     """Complex gain by the tones of the air above the liquid: a pipe closed at the liquid and open at the rim,
     f_n = (2 n - 1) c / (4 (L + 0.61 R)), each a resonance of MODE_Q, level_db above what passes besides."""
     length_m = vessel.height_m * (1 - fill) + END_CORRECTION * vessel.radius_m
