@@ -23,6 +23,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.excitation import Contacts
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.step import GAITS
 from sfxgen.physics import friction
 from sfxgen.physics.contact import contact
 from sfxgen.physics.friction import Roughness
@@ -280,6 +281,37 @@ def test_friction_lasts_as_asked_and_comes_back_the_same() -> None:
     assert np.abs(cut.samples[0, -5:]).max() < 1e-2 * cut.peak
     early, late = (Audio.of(first.samples[:, a:b], RATE_HZ) for a, b in ((2_000, 10_000), (22_000, 30_000)))
     assert centroid_hz(early) > centroid_hz(late)
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_its_shoe_gait_and_weight() -> None:
+    spec = Impact.model_validate({"step": {"shoe": "boot", "gait": "run", "weight_kg": 80}})
+    assert (spec.striker.material, spec.striker.mass_kg) == ("leather", 4.4)
+    assert spec.speed_m_s == GAITS["run"].speed_m_s
+    assert spec.bounces.count == 1
+    assert Impact.model_validate(spec.model_dump(mode="json"), strict=False) == spec
+    own = Impact.model_validate({"step": {"gait": "run"}, "speed_m_s": 3, "striker": "stick"})
+    assert own.speed_m_s == (3, 3)
+    assert own.striker.material == "wood"
+    assert own.bounces.first_s == GAITS["run"].toe_s
+
+
+def test_steps_differ_as_walkers_do() -> None:
+    """Heels are brighter than sneakers, and those than bare feet; running is louder than sneaking."""
+    floor = {"shape": "plate", "size_m": [0.6, 0.6, 0.03], "material": "marble"}
+
+    def made(**step: Any) -> Audio:
+        return one(Impact.model_validate({"object": floor, "damping": 6, "step": step}))
+
+    centroids = [centroid_hz(made(shoe=shoe)) for shoe in ("heels", "sneaker", "barefoot")]
+    assert centroids == sorted(centroids, reverse=True)
+    assert centroids[0] > 1.5 * centroids[2]
+    assert rms(made(gait="land")) > rms(made(gait="run")) > rms(made(gait="walk")) > 2 * rms(made(gait="sneak"))
+    assert rms(made(weight_kg=300)) > rms(made(weight_kg=40))
+    with pytest.raises(ValidationError, match="'sneak', 'walk', 'run' or 'land'"):
+        made(gait="crawl")
 
 
 # --- manifest -------------------------------------------------------------------------------------------------------

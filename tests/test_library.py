@@ -368,6 +368,8 @@ SINCE_IT_WAS_BUILT = {
     "cajon_slap",
     "footstep_barefoot",
     "footstep_heels",
+    "footstep_run",
+    "jump_landing",
 }
 
 

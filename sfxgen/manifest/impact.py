@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.excitation import Contacts, Friction
 from sfxgen.manifest.materials import MaterialName
+from sfxgen.manifest.step import Step, stepped
 from sfxgen.manifest.strikers import StrikerName, named
 
 Length = Annotated[float, Field(ge=0.0005, le=20)]
@@ -206,6 +207,7 @@ class Impact(Spec):
         1.0, description="Internal damping, times that of the material: 1 free, about 3 lying, 10 held."
     )
     bounces: Bounces = Field(Bounces(), description="Blows after the first.")
+    step: Step | None = Field(None, description="A foot that comes down, by shoe, gait and weight.")
     contacts: Contacts | None = Field(None, description="Many small contacts in place of each blow.")
     friction: Friction | None = Field(None, description="Rubbed or rolled over in place of struck; none: struck.")
     tuning: Tuning = Field(Tuning(), description="Departures from physics; guidance by a prompt writes them.")
@@ -214,6 +216,11 @@ class Impact(Spec):
         0.0,
         description="Level of the knock of the two bodies themselves, beside the ringing (dB, 0 as physics has it).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_step(cls, data: Any) -> Any:
+        return stepped(data)
 
     @model_validator(mode="after")
     def _one_excitation(self) -> Self:
