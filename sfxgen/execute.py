@@ -222,5 +222,6 @@ def _without_interrupts() -> Iterator[None]:
 def _import_synths() -> None:
     import sfxgen.generate.fm
     import sfxgen.generate.impact
+    import sfxgen.generate.liquid
     import sfxgen.generate.texture
     import sfxgen.master  # noqa: F401

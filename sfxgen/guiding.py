@@ -12,7 +12,7 @@ from sfxgen.cache import Cache
 from sfxgen.errors import Cancelled, PromptUnknown
 from sfxgen.manifest.base import Spec
 from sfxgen.manifest.guide import Guided
-from sfxgen.manifest.sound import KINDS
+from sfxgen.manifest.sound import KINDS, guidable
 from sfxgen.plan import Job
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _wish(job: Job) -> Wish:
     starts = [Begin(job.kind, job.preset, job.body)]
     for rival in job.rivals:
         body = _valid(rival.kind, rival.body)
-        if body is not None:
+        if body is not None and guidable(rival.kind, body):
             starts.append(Begin(rival.kind, rival.preset, body))
     return Wish(job.guidance, job.prompt, tuple(starts), job.guide, int(job.guidance[:12], 16), job.is_open)
 

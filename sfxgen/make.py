@@ -16,7 +16,7 @@ from sfxgen.cache import Cache
 from sfxgen.credit import Credit
 from sfxgen.disk import Disk
 from sfxgen.errors import SfxgenError
-from sfxgen.generate import KINDS, generate
+from sfxgen.generate import KINDS, generate, is_periodic
 from sfxgen.generate.recipe import Request
 from sfxgen.guiding import Watcher, tuned
 from sfxgen.manifest.guide import Guided
@@ -61,7 +61,7 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
     began = time.perf_counter()
     job, guided, notes = tuned(job, root, cache, watcher)
     takes, notes_on = _takes(job, root, cache)
-    periodic = job.loop and KINDS[job.kind].periodic
+    periodic = job.loop and is_periodic(job.kind, job.body)
     mastered = master(takes, job.settings, loop=job.loop, periodic=periodic, aligned=KINDS[job.kind].aligned)
     files = tuple(
         MadeFile(

@@ -262,12 +262,13 @@ def test_the_schema_lists_shapes_and_materials() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_makes_three_sane_takes(name: str) -> None:
     preset = PRESETS[name]
-    assert set(preset) <= {"caption", "words", "duration_s", "impact"}
+    assert set(preset) <= {"caption", "words", "duration_s", "loop", "impact"}
     assert preset["words"] == [word.lower() for word in preset["words"]]
     spec = Impact.model_validate(preset["impact"])
     takes = render(spec, at_intensity(0, 0.5, 1), Request(duration_s=preset.get("duration_s"), cached=cached))
     for take in takes:
-        assert 5e-4 < take.peak < 10  # full scale is 140 dB a metre away: a slammed door may pass it before mastering
+        # Full scale is 140 dB a metre away: a slammed door may pass it before mastering.
+        assert 2e-4 < take.peak < 10
         assert 0.005 < take.duration_s < 12
         assert 80 < centroid_hz(take) < 14_000
     assert energy(takes[0]) < energy(takes[1]) < energy(takes[2])
@@ -278,10 +279,9 @@ def test_variations_of_a_preset_lie_within_12_db(name: str) -> None:
     """K-weighted level (BS.1770-4) of eight draws over the preset's whole range of speeds and places."""
     spec = Impact.model_validate(PRESETS[name]["impact"])
     request = Request(duration_s=PRESETS[name].get("duration_s"), cached=cached)
-    levels = [
-        read(take.samples.astype(float), take.rate_hz).lufs()
-        for take in render(spec, [Draw(s) for s in range(8)], request)
-    ]
+    takes = render(spec, [Draw(s) for s in range(8)], request)
+    loudest = max(take.peak for take in takes)  # quiet sets are raised before they are gated
+    levels = [read(take.samples.astype(float) / loudest, take.rate_hz).lufs() for take in takes]
     assert len(levels) == 8
     assert max(levels) - min(levels) < 12
 

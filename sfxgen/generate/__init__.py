@@ -34,12 +34,18 @@ KINDS = {
     "impact": Kind("sfxgen.generate.impact", version=2, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=3, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=3, periodic=True),
+    "liquid": Kind("sfxgen.generate.liquid", version=1, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),
     "edit": Kind("sfxgen.generate.edit", version=1, periodic=False, prior=True),
     "separate": Kind("sfxgen.generate.separate", version=2, periodic=False, prior=True, aligned=True),
     "enhance": Kind("sfxgen.generate.enhance", version=1, periodic=False, prior=True),
     "file": Kind("sfxgen.generate.file", version=1, periodic=False),
 }
+
+
+def is_periodic(kind: str, body: Spec) -> bool:
+    """Whether a loop of this sound comes as exactly one period; of impacts what rubs or rolls does."""
+    return KINDS[kind].periodic or getattr(body, "friction", None) is not None
 
 
 def generate(kind: str, body: Spec, draws: Sequence[Draw], request: Request) -> list[Audio]:

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
+from sfxgen.manifest.excitation import Contacts
 from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
-from sfxgen.physics.contact import Contact, contact
+from sfxgen.physics.contact import Contact
 from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.soft_contact import SoftContact, touching
 from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Partials
 from sfxgen.synths.modal import ModalSynth
 from sfxgen.synths.noise import white_spectrum
@@ -35,12 +37,14 @@ TINY = 1e-12  # keeps divisions and logarithms finite
 
 @dataclass(frozen=True)
 class Blow:
-    """One contact: when, where on the skin, how hard and how long."""
+    """One contact: when, where on the skin, how hard and how long; α of its pulse sin^α, and how fast."""
 
     at_s: float
     point: int
     impulse_n_s: float
     contact_s: float
+    exponent: float = 1.5
+    speed_m_s: float = 0.0
 
 
 def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]:
@@ -48,22 +52,40 @@ def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]
 
     A take lasts `request.duration_s`, or until each blow has rung down by END_DB, at most LONGEST_S.
     """
-    partials, touching = struck(spec, request)
-    takes = [_blows(spec, touching, partials, draw) for draw in draws]
+    if spec.contacts or spec.friction:
+        from sfxgen.generate import contacts, friction  # which are made of what is here
+
+        dry = [
+            friction.take(spec, spec.friction, draw, request)
+            if spec.friction
+            else contacts.take(spec, spec.contacts or Contacts(), draw, request)
+            for draw in draws
+        ]
+        return [Audio.of(_finished(spec, block, request), request.rate_hz) for block in dry]
+    partials, contact = struck(spec, request)
+    takes = [_blows(spec, contact, partials, draw) for draw in draws]
     return [Audio.of(_take(spec, partials, blows, request), request.rate_hz) for blows in takes]
 
 
-def struck(spec: Impact, request: Request) -> tuple[Partials, Contact]:
+def struck(spec: Impact, request: Request) -> tuple[Partials, Contact | SoftContact]:
     """The body's partials, tuned as the spec says, and how striker and body touch."""
-    material = MATERIALS[spec.object.material]
-    modes, body, size_m = _solved(spec.object, material, request)
-    partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz)
-    partials = tuned(partials, spec.tuning, request.rate_hz)
-    striker = MATERIALS[spec.striker.material]
-    touching = contact(
-        striker, material, spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg
-    )
-    return partials, touching
+    return struck_bodies(spec, request, (1.0,))[0]
+
+
+def struck_bodies(
+    spec: Impact, request: Request, scales: Sequence[float] | Array
+) -> list[tuple[Partials, Contact | SoftContact]]:
+    """As `struck`, of bodies alike whose sizes are that of the object times scales: one solve serves all."""
+    material, striker = MATERIALS[spec.object.material], MATERIALS[spec.striker.material]
+    modes, body, whole_m = _solved(spec.object, material, request)
+    bodies = []
+    for scale in scales:
+        size_m = whole_m * float(scale)
+        partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz)
+        partials = tuned(partials, spec.tuning, request.rate_hz)
+        sides = (spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg)
+        bodies.append((partials, touching(spec.striker.material, striker, material, *sides)))
+    return bodies
 
 
 def _solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes, Body, float]:
@@ -110,9 +132,9 @@ def body_of(item: AnyBody) -> Body:
 
 def body_struck(spec: Impact, request: Request) -> tuple[Partials, list[Blow]]:
     """The partials, and the blows of a take in the middle of all ranges, without their spread."""
-    partials, touching = struck(spec, request)
+    partials, contact = struck(spec, request)
     steady = spec.model_copy(update={"bounces": spec.bounces.model_copy(update={"spread": 0.0})})
-    return partials, _blows(steady, touching, partials, Draw(0, (0.5, 0.5)))
+    return partials, _blows(steady, contact, partials, Draw(0, (0.5, 0.5)))
 
 
 def clicks(spec: Impact, blows: Sequence[Blow], partials: Partials, rate_hz: int) -> list[Array]:
@@ -120,7 +142,7 @@ def clicks(spec: Impact, blows: Sequence[Blow], partials: Partials, rate_hz: int
     return [_click(spec, blow, partials, rate_hz) for blow in blows]
 
 
-def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> list[Blow]:
+def _blows(spec: Impact, contact: Contact | SoftContact, partials: Partials, draw: Draw) -> list[Blow]:
     rng = draw.rng()
     points, share = strike.hit_area(partials, spec.hit)
     low, high = spec.speed_m_s
@@ -128,9 +150,9 @@ def _blows(spec: Impact, touching: Contact, partials: Partials, draw: Draw) -> l
     interval = spec.bounces.first_s * speed / high  # a ball thrown up at v returns after 2 v / g
     blows, at = [], 0.0
     for _ in range(spec.bounces.count + 1):
-        impulse = float(touching.impulse_n_s(np.array(speed), spec.bounces.restitution))
-        contact_s = spec.tuning.contact * float(touching.duration_s(np.array(speed)))
-        blows.append(Blow(at, int(rng.choice(points, p=share)), impulse, contact_s))
+        impulse = float(contact.impulse_n_s(np.array(speed), spec.bounces.restitution))
+        contact_s = spec.tuning.contact * float(contact.duration_s(np.array(speed)))
+        blows.append(Blow(at, int(rng.choice(points, p=share)), impulse, contact_s, contact.exponent, speed))
         at += interval * (1 + spec.bounces.spread * rng.uniform(-1, 1))
         speed *= spec.bounces.restitution * (1 + spec.bounces.spread * rng.uniform(-1, 1))
         interval *= spec.bounces.restitution
@@ -150,9 +172,19 @@ def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Requ
     _add(block, lead, ringing)
     for start, wave in zip(starts, knocks, strict=True):
         _add(block, lead + start - len(wave) // 2, wave)
+    return _finished(spec, block, request)
+
+
+def _finished(spec: Impact, block: Array, request: Request) -> Array:
+    """In its room; with its end faded, or as one period of a loop."""
+    n_frames = len(block)
     if spec.room:
-        block = _in_room(block, spec.room, rate_hz)[: len(block) if request.duration_s else None]
-    return _faded(block, rate_hz)
+        block = _in_room(block, spec.room, request.rate_hz)
+        if request.loop:  # what rings on after the end rings in the next round
+            block = np.pad(block, (0, -len(block) % n_frames)).reshape(-1, n_frames).sum(axis=0)
+    if request.loop:
+        return block
+    return _faded(block[: n_frames if request.duration_s else None], request.rate_hz)
 
 
 def _in_room(dry: Array, room: Room, rate_hz: int) -> Array:
@@ -209,8 +241,9 @@ def _amplitudes(spec: Impact, partials: Partials, blows: Sequence[Blow]) -> Arra
     """
     points = np.array([blow.point for blow in blows])
     impulses, contacts = np.array([blow.impulse_n_s for blow in blows]), np.array([blow.contact_s for blow in blows])
-    amplitude = strike.amplitudes(partials, points, impulses, contacts)
-    wanted = strike.mean_energy(partials, spec.hit, impulses, contacts)
+    exponent = blows[0].exponent
+    amplitude = strike.amplitudes(partials, points, impulses, contacts, exponent)
+    wanted = strike.mean_energy(partials, spec.hit, impulses, contacts, exponent)
     own = np.maximum(strike.energy(partials, amplitude), TINY)
     return np.asarray(amplitude * (np.sqrt(wanted / own) / FULL_SCALE_PA)[:, None])
 
@@ -222,7 +255,7 @@ def _click(spec: Impact, blow: Blow, partials: Partials, rate_hz: int) -> Array:
         (spec.striker.mass_kg, MATERIALS[spec.striker.material].density_kg_m3),
         (partials.mass_kg, MATERIALS[spec.object.material].density_kg_m3),
     )
-    waves = [strike.click(*side, blow.impulse_n_s, blow.contact_s, rate_hz, n) for side in sides]
+    waves = [strike.click(*side, blow.impulse_n_s, blow.contact_s, rate_hz, n, blow.exponent) for side in sides]
     return np.asarray(10 ** (spec.click_db / 20) / FULL_SCALE_PA * (waves[0] - waves[1]))
 
 

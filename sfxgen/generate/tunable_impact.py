@@ -125,6 +125,7 @@ def _body(spec: Impact, n_frames: int, rate_hz: int, request: Request) -> Struck
         at=tuple(min(n_frames - 1, lead + round(blow.at_s * rate_hz)) for blow in blows),
         click=torch.from_numpy(click).float(),
         spots_across=SPOTS_ACROSS,
+        exponent=blows[0].exponent,
     )
 
 

@@ -65,8 +65,12 @@ def choose(prompt: str, kind: str, pinned: Choice | None, sampler: str = "") -> 
 
 def _rivals(found: list[Candidate], kind: str) -> tuple[str, ...]:
     """Within a kind, the next presets that fit at least half as well. For a bare prompt the kinds compete: the nearest
-    preset of each other kind, where it fits well enough to be chosen alone."""
+    preset of each other kind, where it fits well enough to be chosen alone. What cannot be guided is no
+    rival and has none."""
     best = found[0]
+    if not best.preset.guidable:
+        return ()
+    found = [candidate for candidate in found if candidate.preset.guidable]
     if kind:
         near = [c for c in found[1 : N_RIVALS + 1] if c.score >= 0.5 * best.score]
     else:

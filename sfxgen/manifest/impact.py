@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import Between, Spec
+from sfxgen.manifest.excitation import Contacts, Friction
 from sfxgen.manifest.materials import MaterialName
+from sfxgen.manifest.step import Step, stepped
+from sfxgen.manifest.strikers import StrikerName, named
 
 Length = Annotated[float, Field(ge=0.0005, le=20)]
 One = Annotated[tuple[Length], Field(strict=False)]
@@ -129,6 +132,9 @@ class Striker(Spec):
     )
 
 
+AnyStriker = Annotated[Striker, BeforeValidator(named, json_schema_input_type=Striker | StrikerName)]
+
+
 class Bounces(Spec):
     """Further blows after the first: a dropped coin, or with one bounce the heel and toe of a step."""
 
@@ -203,7 +209,9 @@ class Impact(Spec):
     object: Annotated[AnyBody, Field(discriminator="shape")] = Field(
         Plate(shape="plate"), description="The body that rings."
     )
-    striker: Striker = Field(Striker(), description="What strikes it.")
+    striker: AnyStriker = Field(
+        Striker(), description="What strikes it: its material, mass and tip, or a name such as fist or felt_mallet."
+    )
     speed_m_s: Annotated[tuple[float, float], Between(0.01, 50)] = Field(
         (1.0, 4.0), description="Speed of the striker (m/s); variations and velocity layers range over it."
     )
@@ -214,9 +222,24 @@ class Impact(Spec):
         1.0, description="Internal damping, times that of the material: 1 free, about 3 lying, 10 held."
     )
     bounces: Bounces = Field(Bounces(), description="Blows after the first.")
+    step: Step | None = Field(None, description="A foot that comes down, by shoe, gait and weight.")
+    contacts: Contacts | None = Field(None, description="Many small contacts in place of each blow.")
+    friction: Friction | None = Field(None, description="Rubbed or rolled over in place of struck; none: struck.")
     tuning: Tuning = Field(Tuning(), description="Departures from physics; guidance by a prompt writes them.")
     room: Room | None = Field(None, description="The room around it; none: in the open.")
     click_db: Annotated[float, Field(ge=-60, le=24)] = Field(
         0.0,
         description="Level of the knock of the two bodies themselves, beside the ringing (dB, 0 as physics has it).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_step(cls, data: Any) -> Any:
+        return stepped(data)
+
+    @model_validator(mode="after")
+    def _one_excitation(self) -> Self:
+        if self.contacts and self.friction:
+            problem = "it is struck by many contacts and rubbed as well; expected contacts or friction, not both"
+            raise PydanticCustomError("excitation", problem, {"key": "friction"})
+        return self

@@ -48,8 +48,8 @@ def _material(
 # "Structure-Borne Sound", the middle of the range in its table. Elsewhere handbook values of ρ, E and ν, with α and β
 # set beside the measured ones of kin. NeuralSound's α and β of steel (5, 3e-8) stand for all its damping: beside a loss
 # factor of 1e-4 to 3e-4 they are less here, so that a free bar rings for seconds. Woods are taken along the grain, as
-# if they were isotropic. Leather and flesh are there for soles and hands: their moduli (about 200 and 1 MPa) are those
-# of a contact, not of a standing body.
+# if they were isotropic. Leather, flesh and felt are there for soles, hands and mallets: their moduli (about 200, 1 and
+# 5 MPa) are not those of a standing body, and as strikers they follow their own law (manifest/strikers.py).
 MATERIALS: dict[str, Material] = {
     "ceramic": _material(2700, 72, 0.19, 6, 1e-7, 5e-4),
     "glass": _material(2600, 62, 0.20, 1, 1e-7, 1e-3),
@@ -79,6 +79,7 @@ MATERIALS: dict[str, Material] = {
     "bone": _material(1900, 17, 0.30, 60, 3e-6, 1.5e-2),
     "leather": _material(950, 0.2, 0.40, 200, 1e-4, 2e-1),
     "flesh": _material(1050, 0.001, 0.48, 400, 1e-3, 4e-1),
+    "felt": _material(350, 0.005, 0.30, 400, 1e-3, 3e-1),
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SYNTH_KINDS = ("impact", "fm", "texture")
+SYNTH_KINDS = ("impact", "fm", "texture", "liquid")
 # Both calibrated by tools/evaluate/words.py on the calibration prompts of tests/prompts.yaml, see there.
 WORDS_WEIGHT = 0.25  # of shared words beside the cosine's 1; from 0.1 to 0.5 makes no difference that shows
 # The fit under which a stand-in is said to be one. It finds half of the calibration prompts that no preset fits, and
@@ -42,6 +42,11 @@ class Preset:
     words: tuple[str, ...]
     body: dict[str, Any]
     entry: dict[str, Any]
+
+    @property
+    def guidable(self) -> bool:
+        """Whether a prompt can guide it; see `sound.guidable`."""
+        return self.kind != "liquid" and not {"contacts", "friction"} & self.body.keys()
 
 
 @dataclass(frozen=True)

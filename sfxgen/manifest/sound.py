@@ -11,6 +11,7 @@ from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.guide import Guide, switched
 from sfxgen.manifest.impact import FromFile, Impact
+from sfxgen.manifest.liquid import Liquid
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.recordings import MAX_VARIATIONS, Edit, Enhance, File, LayerName, Prompt, Separate
 from sfxgen.manifest.text import Text
@@ -88,6 +89,7 @@ class Sound(Defaults):
     impact: Impact | None = Field(None, description="Something is struck: modal physics.")
     fm: Fm | None = Field(None, description="Frequency modulation: lasers, coins, engines, interface.")
     texture: Texture | None = Field(None, description="Noise bands and grains: wind, rain, fire, blasts, steps.")
+    liquid: Liquid | None = Field(None, description="Bubbles and spray: drips, pours, boils, splashes.")
     text: Text | None = Field(None, description="Sampled from the prior by its prompt, with no synth.")
     edit: Edit | None = Field(None, description="A recording moved towards the prompt.")
     separate: Separate | None = Field(None, description="A recording taken apart into the sounds in it.")
@@ -103,6 +105,11 @@ class Sound(Defaults):
         """The parameters of the sound's kind."""
         body: Spec = getattr(self, self.kind)
         return body
+
+    @property
+    def guidable(self) -> bool:
+        """Whether a prompt can guide its kind of body."""
+        return guidable(self.kind, self.body)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -125,11 +132,21 @@ KINDS: dict[str, type[Spec]] = {
     "impact": Impact,
     "fm": Fm,
     "texture": Texture,
+    "liquid": Liquid,
     "text": Text,
     "edit": Edit,
     "separate": Separate,
     "enhance": Enhance,
     "file": File,
 }
+
+
+def guidable(kind: str, body: Spec) -> bool:
+    """Whether guidance can turn this body: an impact that is one body struck by blows, an fm, a texture."""
+    if isinstance(body, Impact):
+        return body.contacts is None and body.friction is None
+    return kind in ("fm", "texture")
+
+
 ONE_EACH = ("file", "separate", "enhance")  # kinds whose recordings or stems say how many files there are
 PROMPTED = ("text", "edit")  # kinds that are nothing without a prompt

@@ -24,6 +24,8 @@ class Contact:
     radius_m: float
     mass_kg: float
 
+    exponent = 1.5  # α of the law of force k δ^α
+
     @property
     def stiffness(self) -> float:
         """k in the law of force F = k δ^{3/2} (N/m^{3/2}): 4/3 E* √R."""
@@ -46,23 +48,24 @@ def contact(
     return Contact(1 / compliance, 1 / (1 / radius_m + curvature_per_m), 1 / (1 / mass_kg + 1 / other_mass_kg))
 
 
-def pulse_spectrum(omega: Array, duration_s: Array) -> Array:
-    """Spectrum of a pulse sin^{3/2}(π t / t_c) of unit impulse, taken about its middle, where it is real.
+def pulse_spectrum(omega: Array, duration_s: Array, exponent: float = 1.5) -> Array:
+    """Spectrum of a pulse sin^α(π t / t_c) of unit impulse, taken about its middle, where it is real.
 
-    The shape is that of Hunter (1957) for Hertz's force. Closed form by Gradshteyn & Ryzhik 3.631:
+    With α = 3/2 the shape is that of Hunter (1957) for Hertz's force. Closed form by Gradshteyn & Ryzhik 3.631:
     ∫ sin^{ν-1} x cos(b (x - π/2)) dx over [0, π] = π 2^{1-ν} Γ(ν) / (Γ((ν+b+1)/2) Γ((ν-b+1)/2)),
-    here with ν = 5/2 and b = ω t_c / π.
+    here with ν = α + 1 and b = ω t_c / π.
     So a contact shorter than a sample keeps its impulse and its true spectrum. omega (rad/s) and duration_s
     broadcast; the value at 0 is 1.
     """
     b = np.asarray(omega * duration_s / np.pi, dtype=np.float64)
-    upper, lower = 1.75 + b / 2, 1.75 - b / 2
+    middle = exponent / 2 + 1
+    upper, lower = middle + b / 2, middle - b / 2
     # 1/Γ is 0 at the poles of Γ, where scipy's logarithm is +inf and its sign NaN.
-    size = np.exp(2 * gammaln(1.75) - gammaln(upper) - gammaln(lower))
+    size = np.exp(2 * gammaln(middle) - gammaln(upper) - gammaln(lower))
     return np.asarray(size * np.nan_to_num(gammasgn(lower)))
 
 
-def rough_spectrum(omega: Array, duration_s: Array) -> Array:
+def rough_spectrum(omega: Array, duration_s: Array, exponent: float = 1.5) -> Array:
     """Size of the spectrum of a contact between rough skins, of unit impulse: arguments as in `pulse_spectrum`.
 
     Real skins touch in spots. With k spots along a diameter of the contact, k² share the impulse, and its rim,
@@ -72,6 +75,6 @@ def rough_spectrum(omega: Array, duration_s: Array) -> Array:
     analysis of random noise", 1944, part I). k is chosen, not a measured roughness. It fills the
     zeros of the smooth pulse and slows the fall of its treble in slow blows; below 1 / t_c it changes nothing.
     """
-    smooth, spot = pulse_spectrum(omega, duration_s), pulse_spectrum(omega, duration_s / SPOTS_ACROSS)
+    smooth, spot = (pulse_spectrum(omega, duration_s / k, exponent) for k in (1, SPOTS_ACROSS))
     share = 1 / SPOTS_ACROSS**2
     return np.asarray(np.sqrt((1 - share) * smooth**2 + share * spot**2))

@@ -89,9 +89,11 @@ def hit_area(partials_: Partials, hit: tuple[float, float]) -> tuple[NDArray[np.
     return points, partials_.areas[points] / partials_.areas[points].sum()
 
 
-def amplitudes(partials_: Partials, points: NDArray[np.int64], impulse_n_s: Array, contact_s: Array) -> Array:
+def amplitudes(
+    partials_: Partials, points: NDArray[np.int64], impulse_n_s: Array, contact_s: Array, exponent: float = 1.5
+) -> Array:
     """Peak pressure of each partial at LISTENER_M (Pa), [blows, modes], for blows at these points of the skin."""
-    return np.asarray(_pulses(partials_, impulse_n_s, contact_s) * partials_.gain[points])
+    return np.asarray(_pulses(partials_, impulse_n_s, contact_s, exponent) * partials_.gain[points])
 
 
 def energy(partials_: Partials, amplitude: Array) -> Array:
@@ -100,20 +102,30 @@ def energy(partials_: Partials, amplitude: Array) -> Array:
     return np.asarray((amplitude**2 * -np.expm1(-2 * decay * HEARD_S) / (4 * decay)).sum(axis=-1))
 
 
-def mean_energy(partials_: Partials, hit: tuple[float, float], impulse_n_s: Array, contact_s: Array) -> Array:
+def mean_energy(
+    partials_: Partials, hit: tuple[float, float], impulse_n_s: Array, contact_s: Array, exponent: float = 1.5
+) -> Array:
     """Mean of `energy` over the area of `hit` (Pa² s), [blows]."""
     points, share = hit_area(partials_, hit)
     rms_gain = np.sqrt(share @ partials_.gain[points] ** 2)
-    return energy(partials_, _pulses(partials_, impulse_n_s, contact_s) * rms_gain)
+    return energy(partials_, _pulses(partials_, impulse_n_s, contact_s, exponent) * rms_gain)
 
 
-def _pulses(partials_: Partials, impulse_n_s: Array, contact_s: Array) -> Array:
+def _pulses(partials_: Partials, impulse_n_s: Array, contact_s: Array, exponent: float) -> Array:
     """Size of the force's spectrum at each partial (N s), [blows, modes]."""
     omega = 2 * np.pi * partials_.frequency_hz
-    return impulse_n_s[:, None] * rough_spectrum(omega, contact_s[:, None])
+    return impulse_n_s[:, None] * rough_spectrum(omega, contact_s[:, None], exponent)
 
 
-def click(mass_kg: float, density_kg_m3: float, impulse_n_s: float, contact_s: float, rate_hz: int, n: int) -> Array:
+def click(
+    mass_kg: float,
+    density_kg_m3: float,
+    impulse_n_s: float,
+    contact_s: float,
+    rate_hz: int,
+    n: int,
+    exponent: float = 1.5,
+) -> Array:
     """The sound of a rigid ball set moving by the pulse (Pa at LISTENER_M), n frames, the pulse's middle at n // 2.
 
     The field of an oscillating sphere, far off, its directions averaged; Chadwick, Zheng & James, "Precomputed
@@ -123,7 +135,7 @@ def click(mass_kg: float, density_kg_m3: float, impulse_n_s: float, contact_s: f
     frequency_hz: Array = np.fft.rfftfreq(n, 1 / rate_hz)[1:].astype(np.float64)
     omega = 2 * np.pi * frequency_hz
     ka = omega * radius_m / SOUND_SPEED_M_S
-    velocity = impulse_n_s * pulse_spectrum(omega, np.array(contact_s)) / (1j * omega * mass_kg)
+    velocity = impulse_n_s * pulse_spectrum(omega, np.array(contact_s), exponent) / (1j * omega * mass_kg)
     pressure = AIR_IMPEDANCE * radius_m / (LISTENER_M * np.sqrt(3)) * velocity * ka**2 / (ka**2 - 2j * ka - 2)
     band = np.clip((0.45 - frequency_hz / rate_hz) / 0.1, 0, 1)
     spectrum = np.concatenate([[0.0], pressure * np.sin(np.pi / 2 * band) ** 2])

@@ -23,7 +23,8 @@ class StruckBody:
 
     frequency_hz, decay_per_s: [M]. gain: [P, M], pressure for a flat blow of 1 N s. reach, areas: [P]. impulse_n_s,
     contact_s, at: of each blow, at in frames; [K]. click: the knock, [frames], its middle click_middle frames in.
-    spots_across: see physics.contact.
+    spots_across, exponent: see
+    physics.contact.
     """
 
     frequency_hz: Tensor
@@ -36,6 +37,7 @@ class StruckBody:
     at: Sequence[int]
     click: Tensor
     spots_across: int
+    exponent: float = 1.5
 
 
 class StruckSynth(nn.Module):
@@ -98,16 +100,17 @@ class StruckSynth(nn.Module):
         """|F| of each blow at each partial, [K, M]: physics.contact.rough_spectrum, differentiable in both."""
         contact_s = self.body.contact_s[:, None] * torch.exp(self.log_contact)
         omega, spots = 2.0 * math.pi * frequency_hz, self.body.spots_across
-        smooth, spot = (_pulse(omega * contact_s / math.pi / k) for k in (1, spots))
+        smooth, spot = (_pulse(omega * contact_s / math.pi / k, self.body.exponent) for k in (1, spots))
         return torch.sqrt((1.0 - 1.0 / spots**2) * smooth.square() + spot.square() / spots**2 + 1e-30)
 
 
-def _pulse(b: Tensor) -> Tensor:
-    """|spectrum| of sin^{3/2}, as physics.contact.pulse_spectrum. Next to the poles of Γ it is 0."""
-    lower = 1.75 - 0.5 * b
+def _pulse(b: Tensor, exponent: float) -> Tensor:
+    """|spectrum| of sin^α, as physics.contact.pulse_spectrum. Next to the poles of Γ it is 0."""
+    middle = 0.5 * exponent + 1.0
+    lower = middle - 0.5 * b
     near_pole = (lower - lower.round()).abs().lt(1e-9) & lower.lt(0.5)
     lower = torch.where(near_pole, lower + 1e-6, lower)
-    return torch.exp(2.0 * math.lgamma(1.75) - torch.lgamma(1.75 + 0.5 * b) - torch.lgamma(lower))
+    return torch.exp(2.0 * math.lgamma(middle) - torch.lgamma(middle + 0.5 * b) - torch.lgamma(lower))
 
 
 def _zeros(n: int | None = None) -> nn.Parameter:
