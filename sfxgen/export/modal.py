@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 
 from sfxgen.export.contract import SoundAssets
 
-BANK_FORMAT, BANK_VERSION = "sfxgen-modal", 1
 PLAYER_VERSION = 1  # raise when a player or a bank changes: the sounds that have one are exported again
 BANK_SUFFIX = ".modal.json"
 PLAYERS = {  # by engine

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.export.modal import BANK_FORMAT, BANK_VERSION
 from sfxgen.generate.impact import FULL_SCALE_PA, LONGEST_CLICK_S, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
@@ -29,6 +28,7 @@ from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, LISTENER_M, SOUND_SPEED_M_S, Partials, hit_area
 
+FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both
 N_REGIONS = 8
 MOST_MODES = 128
 FAINT_DB = -60.0  # a mode that is never louder than this, beside the whole blow, is left out
@@ -67,8 +67,8 @@ def modal_bank(name: str, spec: Impact, request: Request, gain_db: float) -> dic
     mean_gain = mean_gain * np.sqrt(whole / left) if left > TINY else mean_gain  # for those that are left out
     radii, clicks = _click(spec, partials)
     return {
-        "format": BANK_FORMAT,
-        "version": BANK_VERSION,
+        "format": FORMAT,
+        "version": VERSION,
         "name": name,
         "modes": len(kept),
         "regions": N_REGIONS,

@@ -10,7 +10,7 @@ const Core := preload("sfxgen_modal.gd")
 
 ## <sound>.modal.json, as sfxgen wrote it.
 @export var bank: JSON
-## Rings only so many modes, the loudest. 32 cost some hundredths of a core while they ring.
+## Rings only so many modes, the loudest. 32 cost about a tenth of a core while they ring.
 @export_range(1, 128) var max_modes := 32
 ## Sampling rate (Hz). A lower one costs less and leaves out modes above 0.45 of it.
 @export_range(8000, 48000) var mix_rate := 44100
