@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -10,10 +11,14 @@ import pytest
 import yaml
 from test_build import contents, edit, made_once, project
 
+from sfxgen.cache import Cache
 from sfxgen.errors import EXIT_IN_THE_WAY, ManifestError
 from sfxgen.export.modal import PLAYERS, player_text
+from sfxgen.make import make
+from sfxgen.manifest.guide import Guided
+from sfxgen.manifest.impact import Tuning
 from sfxgen.manifest.project import LOCK_FILE
-from sfxgen.plan import plan_project
+from sfxgen.plan import Job, plan_project
 
 PLAIN = """\
 version: 1
@@ -21,7 +26,13 @@ sounds:
   metal/ring: {impact: {object: {shape: cylinder, size_m: [0.02, 0.3]}}, variations: 2}
   blip: {fm: {pitch_hz: 880}, duration_s: 0.05}
 """
-MODAL = PLAIN.replace("0.3]}}", "0.3]}, runtime: modal}")
+
+
+def _modal(manifest: str) -> str:
+    return manifest.replace("0.3]}}", "0.3]}, runtime: modal}")
+
+
+MODAL = _modal(PLAIN)
 FOLDERS = {"godot": "audio/sfx", "unity": "Assets/Audio/Sfx", "plain": "audio/sfx"}
 
 
@@ -69,6 +80,30 @@ def test_the_wavs_are_the_same_with_and_without(built: Path, tmp_path: Path) -> 
     assert locks[0].files == locks[1].files
     edit(built, PLAIN)
     assert [p.reasons for p in plan_project(built).plan.stale] == [("engine changed",)]
+
+
+def test_guidance_does_not_know_of_it(tmp_path: Path) -> None:
+    """A sound that was guided is not guided again for a bank, and its bank is that of the tuned body."""
+    guided = PLAIN.replace("variations: 2", "variations: 2, prompt: small bell")
+    roots = [game(tmp_path / name, "godot", text) for name, text in (("a", guided), ("b", _modal(guided)))]
+    jobs = [plan_project(root).plan.sounds[0].job for root in roots]
+    assert jobs[0].guidance == jobs[1].guidance != ""
+    assert (jobs[0].bank, jobs[1].bank) == ("", "audio/sfx/metal/ring.modal.json")
+    semitones = 7.0
+    job = dataclasses.replace(jobs[1], guided=_found(jobs[1], semitones))
+    banks = [json.loads(make(j, tmp_path, Cache(tmp_path / "cache")).bank) for j in (_unguided(job), job)]
+    lowest = [min(bank["frequency_hz"]) for bank in banks]
+    assert lowest[1] == pytest.approx(lowest[0] * 2 ** (semitones / 12), rel=1e-6)
+
+
+def _unguided(job: Job) -> Job:
+    return dataclasses.replace(job, guide=None, guided=None)
+
+
+def _found(job: Job, semitones: float) -> Guided:
+    """What guidance might have found."""
+    body = job.body.model_copy(update={"tuning": Tuning(semitones=semitones)}).model_dump(mode="json")
+    return Guided(job.guidance, "impact", "", body, 0.0, 1.0, 1, "a test")
 
 
 def test_bank_and_player_go_with_the_last_sound_that_wants_them(built: Path) -> None:

@@ -58,6 +58,9 @@ func strike(speed: float, place := -1.0, gain := 1.0) -> void:
 
 
 func _process(_delta: float) -> void:
+	if not _output.get("playing"):  # the game stopped it
+		set_process(false)
+		return
 	var playback := _output.call("get_stream_playback") as AudioStreamGeneratorPlayback
 	if playback == null:
 		return
