@@ -31,7 +31,7 @@ from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, LISTENER_M, SOUND_SPEE
 FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both
 N_REGIONS = 8
 MOST_MODES = 128
-FAINT_DB = -60.0  # a mode that is never louder than this, beside the whole blow, is left out
+FAINT_DB = -60.0  # a mode below this, beside the whole blow, is left out
 NEAR = 0.02  # points of the skin this much farther from a region's place than the nearest one may stand for it
 AT_NODE = 1e-6  # of a mode's largest gain: less is rounding, which differs between processors
 TINY = 1e-30
@@ -61,7 +61,7 @@ def modal_bank(name: str, spec: Impact, request: Request, gain_db: float) -> dic
     middle_s = float(np.sqrt(durations[1] * durations[2]))
     gain = partials.gain[_stations(partials, middle_s)]
     gain = np.where(np.abs(gain) < AT_NODE * np.abs(partials.gain).max(axis=0, initial=0), 0.0, gain)
-    kept = _loudest(np.vstack([mean_gain, gain]), ends)
+    kept = _loudest(np.vstack([mean_gain, gain]), ends, partials.frequency_hz)
     weights = _weights(partials, middle_s)
     whole, left = float(mean_gain**2 @ weights), float(mean_gain[kept] ** 2 @ weights[kept])
     mean_gain = mean_gain * np.sqrt(whole / left) if left > TINY else mean_gain  # for those that are left out
@@ -138,18 +138,28 @@ def _together(partials: Partials) -> Array:
     return np.asarray(integral / own[:, None] / own)
 
 
-def _loudest(gain: Array, ends: list[Array]) -> NDArray[np.int64]:
-    """Modes by level, the loudest first: at the slowest or the fastest blow, wherever it lands. gain: [places, modes].
+def _loudest(gain: Array, ends: list[Array], frequency_hz: Array) -> NDArray[np.int64]:
+    """Modes by level, the loudest first: half where blows land, half all over the skin. gain: [1 + regions, modes], the
+    first row where blows land; ends: weights of the slowest and of the fastest blow, of which the louder counts.
 
     Levels count in tenths of a decibel, so that rounding swaps none.
     """
-    loudest = np.zeros(gain.shape[1])
+    loudest = np.zeros(len(frequency_hz))
     for weights in ends:
-        energy = gain**2 * weights
-        loudest = np.maximum(loudest, (energy / np.maximum(energy.sum(axis=1, keepdims=True), TINY)).max(axis=0))
+        energy = gain**2 * weights * _a_weighting(frequency_hz) ** 2
+        share = energy / np.maximum(energy.sum(axis=1, keepdims=True), TINY)
+        loudest = np.maximum(loudest, 0.5 * share[0] + 0.5 * share[1:].mean(axis=0))
     db = np.round(10 * np.log10(np.maximum(loudest, TINY)), 1)
     order = np.argsort(-db, kind="stable")
     return np.asarray(order[db[order] >= FAINT_DB][:MOST_MODES])
+
+
+def _a_weighting(frequency_hz: Array) -> Array:
+    """How loud a faint tone is beside one of 1 kHz but for 2 dB, IEC 61672-1, equation (E.6) without its constant."""
+    f2 = frequency_hz**2
+    return np.asarray(
+        12194**2 * f2**2 / ((f2 + 20.6**2) * np.sqrt((f2 + 107.7**2) * (f2 + 737.9**2)) * (f2 + 12194**2))
+    )
 
 
 def _click(spec: Impact, partials: Partials) -> tuple[Array, Array]:
