@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from modal_players import PLAYERS, compiled_for_unity
 from modal_reference import Array, Bank, Hit, amplitudes, knock, ring
 from patience import run_or_skip
 
+import sfxgen
 from sfxgen.draw import Draw
 from sfxgen.export.modal import player_text
 from sfxgen.generate.impact import Blow, _amplitudes, _click, _ringing, render, struck
@@ -40,6 +42,9 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "coin": {"object": {"shape": "cylinder", "size_m": [0.024, 0.002], "material": "brass"}},
 }
+PRESETS: dict[str, Any] = yaml.safe_load(
+    (Path(sfxgen.__file__).parent / "manifest" / "presets" / "impact.yaml").read_text(encoding="utf-8")
+)
 STORE: dict[str, bytes] = {}
 
 
@@ -154,6 +159,25 @@ def test_a_bank_is_as_loud_as_the_files(body: str) -> None:
         ours = [lufs(ring(bank, [Hit(0, speed, float(place))], RATE_HZ, RATE_HZ)) for place in places]
         theirs = [lufs(take.samples[0].astype(np.float64)) for take in takes]
         assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=1.5), intensity
+
+
+@pytest.mark.slow
+def test_banks_of_all_presets_are_as_loud_as_their_files() -> None:
+    """At the middle speed: half of them within 0.6 dB, each within 3.5 dB, of takes that differ by as much."""
+    away = []
+    for name, preset in PRESETS.items():
+        spec = Impact.model_validate(preset["impact"])
+        once = spec.model_copy(update={"bounces": spec.bounces.model_copy(update={"count": 0}), "room": None})
+        bank = modal_bank(name, once, REQUEST, 0.0)
+        speed = float(np.sqrt(spec.speed_m_s[0] * spec.speed_m_s[1]))
+        places = spec.hit[0] + (spec.hit[1] - spec.hit[0]) * np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+        ours = [lufs(ring(bank, [Hit(0, speed, float(place))], RATE_HZ // 2, RATE_HZ)) for place in places]
+        takes = render(once, [Draw(seed, (0.5, 0.5)) for seed in range(5)], REQUEST)
+        theirs = [lufs(take.samples[0].astype(np.float64)) for take in takes]
+        away.append(abs(np.mean(ours) - np.mean(theirs)))
+    assert len(away) >= 30
+    assert np.median(away) < 0.6
+    assert max(away) < 3.5
 
 
 def test_mastering_is_in_the_gains() -> None:
