@@ -22,7 +22,7 @@ from sfxgen.errors import BadInput, CannotWrite, name_os_error
 STATE_FOLDER = ".sfxgen"
 _RACY_NS = 2_000_000_000  # a file this young may change again within its time stamp's grain (2 s on FAT), as in git
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-_TEXT = (".json", ".import", ".tres", ".meta")  # version control may give these Windows line ends
+_TEXT = (".json", ".import", ".tres", ".meta", ".gd", ".cs", ".js")  # version control may give these Windows line ends
 
 
 def content_digest(path: str, data: bytes) -> str:

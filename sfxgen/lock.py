@@ -48,7 +48,10 @@ class LockedSidecar:
 
 @dataclass(frozen=True)
 class LockedSound:
-    """One sound as it was last built. `parts` are digests of what its keys cover, by the words a reason would use."""
+    """One sound as it was last built. `parts` are digests of what its keys cover, by the words a reason would use.
+
+    banks: the digests of its banks of modes, by path.
+    """
 
     key: str
     raw_key: str
@@ -59,6 +62,7 @@ class LockedSound:
     warnings: tuple[str, ...] = ()
     credits: tuple[Credit, ...] = ()
     guided: Guided | None = None
+    banks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Lock:
         for sound in self.sounds.values():
             owned.update({path: file.digest for path, file in sound.files.items()})
             owned.update({path: sidecar.digest for path, sidecar in sound.sidecars.items()})
+            owned.update(sound.banks)
         return owned
 
     def to_text(self) -> str:

@@ -20,6 +20,7 @@ from sfxgen.generate import KINDS, generate, is_periodic
 from sfxgen.generate.recipe import Request
 from sfxgen.guiding import Watcher, tuned
 from sfxgen.manifest.guide import Guided
+from sfxgen.manifest.impact import Impact
 from sfxgen.plan import RENDER_RATE_HZ, Job, Slot
 
 _LENGTH = struct.Struct("<I")  # of the notes as JSON, which come first
@@ -43,7 +44,10 @@ class MadeFile:
 
 @dataclass(frozen=True)
 class Made:
-    """All files of one sound, what mastering warned of, whose recordings it comes from, and how long it took (s)."""
+    """All files of one sound, what mastering warned of, whose recordings it comes from, and how long it took (s).
+
+    bank: its bank of modes; empty where it has none.
+    """
 
     files: tuple[MadeFile, ...]
     gain_db: float
@@ -51,6 +55,7 @@ class Made:
     credits: tuple[Credit, ...]
     seconds: float
     guided: Guided | None = None
+    bank: bytes = b""
 
 
 def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> Made:
@@ -85,7 +90,16 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
         for slot, take in zip(job.slots, mastered.takes, strict=True)
     )
     warnings = (*notes, *notes_on.warnings, *mastered.warnings)
-    return Made(files, mastered.gain_db, warnings, notes_on.credits, time.perf_counter() - began, guided)
+    bank = _bank(job, cache, mastered.gain_db) if job.bank else b""
+    return Made(files, mastered.gain_db, warnings, notes_on.credits, time.perf_counter() - began, guided, bank)
+
+
+def _bank(job: Job, cache: Cache, gain_db: float) -> bytes:
+    """The bank of modes of a (tuned) impact, at the level that mastering gave its files."""
+    from sfxgen.generate.modal_bank import modal_bank, to_bytes
+
+    assert isinstance(job.body, Impact)
+    return to_bytes(modal_bank(job.name, job.body, Request(rate_hz=RENDER_RATE_HZ, cached=cache.cached), gain_db))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sfxgen.disk import Disk
 from sfxgen.draw import Draw
 from sfxgen.errors import BadInput, Fault, ManifestError
 from sfxgen.export import ENGINES, detect_engine
+from sfxgen.export.modal import BANK_SUFFIX, PLAYER_VERSION
 from sfxgen.generate import KINDS
 from sfxgen.lock import Lock, LockedSound, read_lock
 from sfxgen.manifest.base import Spec
@@ -61,6 +62,7 @@ class Job:
     prior: the names of the project's prior where the kind or guidance needs one, with the device it runs on; else none.
     guide: how the prompt guides the synth; None: not at all. guidance: digest of all that the outcome follows from.
     guided: the outcome, where the lock has it. rivals: further starts. is_open: the prompt alone chose the start.
+    bank: path of the bank of modes that is made beside the files, "" for none.
     recordings: (path, digest) of each recording, or mesh, that the raw key stands for; no digest where it is absent.
     """
 
@@ -84,6 +86,12 @@ class Job:
     rivals: tuple[Candidate, ...] = ()
     preset: str = ""
     is_open: bool = False
+    bank: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All the files that it makes."""
+        return (*(slot.path for slot in self.slots), *([self.bank] if self.bank else ()))
 
 
 @dataclass(frozen=True)
@@ -202,12 +210,13 @@ def _wanted(sounds: Sequence[Planned], lock: Lock) -> set[str]:
     """The paths that stay. A sound's old files stay until it is made, its sidecars as long as it has any."""
     wanted = set(lock.index)
     for planned in sounds:
-        wanted.update(slot.path for slot in planned.job.slots)
+        wanted.update(planned.job.paths)
         locked = lock.sounds.get(planned.job.name)
         if locked:
             wanted.update(locked.sidecars)
             if not planned.reasons:
                 wanted.update(locked.files)
+                wanted.update(locked.banks)
     return wanted
 
 
@@ -254,8 +263,9 @@ def _plan_entry(
         rivals=entry.rivals,
         preset=entry.choice.preset if entry.choice else "",
         is_open=entry.choice is not None,
+        bank=base + BANK_SUFFIX if _has_bank(body) else "",
     )
-    left_alone = tuple(slot.path for slot in slots if _is_a_persons(slot.path, disk, owned))
+    left_alone = tuple(path for path in job.paths if _is_a_persons(path, disk, owned))
     reasons = tuple(_reasons(job, parts, locked, disk, left_alone))
     place = f"{entry.manifest}:{entry.line}"
     return Planned(job, place, base, parts, reasons, left_alone, entry.choice, prompt, sound.tags, sound.category or "")
@@ -325,8 +335,12 @@ def _parts(
         "prior": prior,
         "mastering": _mastering_part(settings),
         "file names": _digest([slot.path for slot in slots]),
-        "engine": _digest([engine, guard, EXPORT_VERSION]),
+        "engine": _digest([engine, guard, EXPORT_VERSION, *([PLAYER_VERSION] if _has_bank(body) else ())]),
     }
+
+
+def _has_bank(body: Spec) -> bool:
+    return getattr(body, "runtime", "none") == "modal"
 
 
 @lru_cache
@@ -358,6 +372,10 @@ def _reasons(
             record = locked.files.get(slot.path)
             if record is None or disk.digest(slot.path) != record.digest:
                 yield f"unfinished: {slot.path}"  # a killed run got this far
+    if job.bank and not disk.exists(job.bank):
+        yield f"file missing: {job.bank}"
+    elif job.bank and job.bank not in left_alone and locked.key == job.key:
+        yield from [f"unfinished: {job.bank}"] if disk.digest(job.bank) != locked.banks.get(job.bank) else ()
     for path, sidecar in locked.sidecars.items():
         if not disk.exists(path):
             yield f"file missing: {path}"

@@ -51,6 +51,10 @@ class Publisher:
         for file in made.files:
             self._write(file.slot.path, file.data)
             files[file.slot.path] = _record(file)
+        banks = {}
+        if job.bank:
+            self._write(job.bank, made.bank)
+            banks[job.bank] = content_digest(job.bank, made.bank)
         sound = LockedSound(
             key=job.key,
             raw_key=job.raw_key,
@@ -60,6 +64,7 @@ class Publisher:
             warnings=made.warnings,
             credits=made.credits,
             guided=made.guided,
+            banks=banks,
         )
         self._lock.sounds[job.name] = replace(sound, sidecars=self._write_sidecars(planned, sound))
         self._unmade.discard(job.name)
@@ -124,7 +129,7 @@ class Publisher:
 
         While a sound waits to be made, what only a killed run's journal knows may be that sound's: it stays.
         """
-        kept = self._lock.digests().keys() | {slot.path for planned in self._plan.sounds for slot in planned.job.slots}
+        kept = self._lock.digests().keys() | {path for planned in self._plan.sounds for path in planned.job.paths}
         for path in self._locked if self._unmade else self._owned:
             if path in kept or not self._disk.exists(path):
                 continue
@@ -144,7 +149,8 @@ def _assets(planned: Planned, sound: LockedSound) -> SoundAssets:
     files = tuple(
         SoundFile(path, f.layer, f.index, f.rate_hz, f.channels, f.n_frames, f.loop) for path, f in records.items()
     )
-    return SoundAssets(planned.job.name, planned.base, files, planned.prompt, planned.tags, planned.category)
+    bank = planned.job.bank if planned.job.bank in sound.banks else ""
+    return SoundAssets(planned.job.name, planned.base, files, planned.prompt, planned.tags, planned.category, bank)
 
 
 def _record(file: MadeFile) -> LockedFile:

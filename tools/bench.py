@@ -41,6 +41,7 @@ def main() -> int:
         "nothing": nothing_to_do,
         "help": show_help,
         "modal": modal,
+        "players": players,
         "loudness": loudness,
         "watch": save_to_sound,
         "priors": library_prior,
@@ -152,6 +153,23 @@ def modal(folder: Path, n_runs: int) -> None:  # noqa: ARG001
         note = f"{error_db:.0f} dB from the formula" if render is not sines else "the formula itself"
         seconds = timed(render, n_runs)
         report(name, seconds, f"{MODAL_S / statistics.median(seconds):8,.0f} × real time, {note}")
+
+
+def players(folder: Path, n_runs: int) -> None:
+    """Struck objects that a game rings itself, all modes of all of them sounding."""
+    from bench_players import N_MODES, by_godot, by_node
+
+    print("\nPlayers of modal banks on one core, 1 s of bells that are struck four times, as shares of real time")
+    for name, program, time_it, n_objects, n_modes in (
+        ("JavaScript (node)", "node", by_node, 16, N_MODES),
+        ("JavaScript (node)", "node", by_node, 1, N_MODES),
+        ("GDScript (headless Godot 3)", "godot3-server", by_godot, 1, N_MODES // 2),
+    ):
+        found = shutil.which(program)
+        if found:
+            seconds = time_it(folder, found, n_objects, n_modes, n_runs)
+            share = f"{100 * statistics.median(seconds):.1f} % of a core"
+            report(f"{name}: {n_objects} × {n_modes} modes", seconds, share)
 
 
 def loudness(folder: Path, n_runs: int) -> None:

@@ -19,6 +19,7 @@ def catalogue(sounds: Sequence[SoundAssets]) -> str:
     velocity layers in order, empty without any) and `files`. A file has `path` (from the project's folder), `layer`,
     `index` (from 1), `duration_s`, `frames`, `rate_hz`, `channels`, and, only where it loops, `loop` with
     `start_frame`, `end_frame` (the first frame after the loop), `start_s` and `end_s`.
+    A sound with a bank of modes has its path as `bank`.
     Lists and objects with fixed keys only: Unity's JsonUtility reads nothing else.
     """
     entries = [_entry(sound) for sound in sorted(sounds, key=lambda sound: sound.name)]
@@ -26,7 +27,7 @@ def catalogue(sounds: Sequence[SoundAssets]) -> str:
 
 
 def _entry(sound: SoundAssets) -> dict[str, Any]:
-    return {
+    entry = {
         "name": sound.name,
         "prompt": sound.prompt,
         "category": sound.category,
@@ -34,6 +35,7 @@ def _entry(sound: SoundAssets) -> dict[str, Any]:
         "layers": list(dict.fromkeys(file.layer for file in sound.files if file.layer)),
         "files": [_file(file) for file in sound.files],
     }
+    return entry | ({"bank": sound.bank} if sound.bank else {})
 
 
 def _file(file: SoundFile) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class SoundAssets:
     """All the files of one sound.
 
     name: the manifest's, "/" in it means folders. base: project-relative path without number and extension, such as
-    "audio/sfx/sword_clang". prompt and category are "" where absent; category is a UCS CatID.
+    "audio/sfx/sword_clang". prompt and category are "" where absent; category is a UCS CatID. bank: the path of its
+    bank of modes, "" where it has none.
     """
 
     name: str
@@ -52,6 +53,7 @@ class SoundAssets:
     prompt: str
     tags: tuple[str, ...]
     category: str
+    bank: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sfxgen.export.godot_randomizer import Stream, randomizer
 from sfxgen.export.godot_text import Section, quoted
 from sfxgen.export.godot_uid import uid_for
 from sfxgen.export.merge import merge, with_newlines_kept
+from sfxgen.export.modal import player_files
 
 IMPORTERS = {  # importer, resource type, extension of the imported file
     "wav": ("wav", "AudioStreamWAV", "sample"),
@@ -69,8 +70,9 @@ class Godot:
             taken.add(_uid_of(sidecars[path].text))
         return sidecars
 
-    def index(self, sounds: Sequence[SoundAssets], out: str) -> dict[str, str]:  # noqa: ARG002
-        return {}  # the randomizers are the index: res://audio/sfx/<name>.tres
+    def index(self, sounds: Sequence[SoundAssets], out: str) -> dict[str, str]:
+        """The player of banks; the randomizers are the index of sounds: res://audio/sfx/<name>.tres."""
+        return player_files(self.name, sounds, out)
 
 
 def _import_settings(file: SoundFile, current: str | None, written: Settings, taken: set[str]) -> Sidecar:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sfxgen.export.catalogue import FILE_NAME, catalogue
 from sfxgen.export.contract import Read, Settings, Sidecar, SoundAssets
+from sfxgen.export.modal import player_files
 
 
 class Plain:
@@ -32,4 +33,5 @@ class Plain:
         return {}
 
     def index(self, sounds: Sequence[SoundAssets], out: str) -> dict[str, str]:
-        return {str(PurePosixPath(out, FILE_NAME)): catalogue(sounds)} if sounds else {}
+        index = {str(PurePosixPath(out, FILE_NAME)): catalogue(sounds)} if sounds else {}
+        return index | player_files(self.name, sounds, out)

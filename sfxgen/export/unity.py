@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from sfxgen.export.catalogue import FILE_NAME, catalogue
 from sfxgen.export.contract import Read, Settings, Sidecar, SoundAssets, check_format
 from sfxgen.export.merge import merge, unclaimed_digest, with_newlines_kept
+from sfxgen.export.modal import player_files
 
 LONG_S = 5.0  # from here on a sound stays compressed in memory
 DECOMPRESS_ON_LOAD, COMPRESSED_IN_MEMORY = "0", "1"
@@ -40,6 +41,16 @@ AudioImporter:
   ambisonic: 0
   3D: 1
   userData: \n  assetBundleName: \n  assetBundleVariant: \n"""
+SCRIPT_META = """\
+fileFormatVersion: 2
+guid: {guid}
+MonoImporter:
+  externalObjects: {{}}
+  serializedVersion: 2
+  defaultReferences: []
+  executionOrder: 0
+  icon: {{instanceID: 0}}
+  userData: \n  assetBundleName: \n  assetBundleVariant: \n"""
 INDEX_META = """\
 fileFormatVersion: 2
 guid: {guid}
@@ -67,7 +78,7 @@ class Unity:
         return False  # a clip that loops whole would play it
 
     def sidecars(self, assets: SoundAssets, read: Read, written: Mapping[str, Settings]) -> dict[str, Sidecar]:
-        """`<file>.meta` for each file.
+        """`<file>.meta` for each file, a bank's included.
 
         Short sounds are kept as PCM and unpacked at load, as Unity's manual advises for effects; a sound with a file
         of LONG_S or more stays compressed in memory. Unity's own peak normalisation, on by default, would undo the
@@ -87,13 +98,19 @@ class Unity:
                 current = FRESH_META.format(guid=guid, load_type=load_type, compression=compression)
             sidecars[path] = Sidecar(_merged(current, written.get(path, {}), wanted), wanted)
             taken.add(_guid_of(sidecars[path].text))
+        if assets.bank:  # there is nothing in it that we would set anew
+            path = f"{assets.bank}.meta"
+            current = read(path)
+            sidecars[path] = Sidecar(current or INDEX_META.format(guid=_guid_for(assets.bank, taken)), {})
         return sidecars
 
     def index(self, sounds: Sequence[SoundAssets], out: str) -> dict[str, str]:
         if not sounds:
             return {}
         path = str(PurePosixPath(out, FILE_NAME))
-        return {path: catalogue(sounds), f"{path}.meta": INDEX_META.format(guid=_guid_for(path, set()))}
+        files = {path: catalogue(sounds), f"{path}.meta": INDEX_META.format(guid=_guid_for(path, set()))}
+        players = player_files(self.name, sounds, out)
+        return files | players | {f"{p}.meta": SCRIPT_META.format(guid=_guid_for(p, set())) for p in players}
 
 
 def _merged(text: str, written: Settings, wanted: Settings) -> str:

@@ -87,13 +87,16 @@ def _is_echo(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
 
 
+_ELSEWHERE = {"runtime": "write it below impact: only what is struck has modes that a game can ring itself"}
+
+
 def _explain(error: ErrorDetails, model: type[BaseModel], document: Document, base: Sequence[Key], sound: str) -> Fault:
     """One error as a fault: what was found, what would do, how to mend it."""
     spot = _walk(model, error["loc"], () if sound else base)
     kind, value, path = error["type"], error["input"], [*base, *spot.path]
     if kind == "extra_forbidden":
         known = _keys_of(spot)
-        cure = nearest(str(spot.path[-1]), known)
+        cure = nearest(str(spot.path[-1]), known) or _ELSEWHERE.get(str(spot.path[-1]), "")
         problem = f"unknown key '{spot.name}'"
         return document.fault(path, problem, f"one of {', '.join(known)}", cure, sound=sound, at_key=True)
     if kind == "missing" and isinstance(spot.path[-1], int):  # the list is too short

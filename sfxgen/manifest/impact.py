@@ -231,6 +231,11 @@ class Impact(Spec):
         0.0,
         description="Level of the knock of the two bodies themselves, beside the ringing (dB, 0 as physics has it).",
     )
+    runtime: Literal["none", "modal"] = Field(
+        "none",
+        exclude=True,  # it adds a file and changes none: the recipe of the WAVs is the same without it
+        description="modal: beside its files a bank of its modes and a player, so that the game rings it itself.",
+    )
 
     @model_validator(mode="before")
     @classmethod
