@@ -27,7 +27,7 @@ from sfxgen.manifest.guide import VERSION as GUIDE_VERSION
 from sfxgen.manifest.guide import Candidate, Guide, Guided
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
-from sfxgen.manifest.presets import SYNTH_KINDS
+from sfxgen.manifest.presets import GUIDED_KINDS
 from sfxgen.manifest.project import Project, load_project
 from sfxgen.manifest.reader import Entry
 from sfxgen.manifest.sound import ONE_EACH, Sound
@@ -224,7 +224,7 @@ def _plan_entry(
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
     recordings = tuple((source, disk.digest(source)) for source in entry.sources)
     config = project.config
-    guide = sound.guide if sound.kind in SYNTH_KINDS and sound.prompt and sound.guide.on else None
+    guide = sound.guide if sound.kind in GUIDED_KINDS and sound.prompt and sound.guide.on else None
     prior = config.prior if KINDS[sound.kind].prior or guide else ()
     prior_part = _prior_part(prior, project.root, locked)
     parts = _parts(entry, body, slots, settings, engine, guard, _recording_part(recordings, locked), prior_part)

@@ -39,6 +39,7 @@ from sfxgen.manifest.base import Spec
 from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.presets import Preset, presets
+from sfxgen.manifest.scene import Scene
 from sfxgen.manifest.texture import Texture
 
 FLOOR_DB = -80.0
@@ -46,7 +47,7 @@ LOWEST_HZ, HIGHEST_HZ = 30.0, 20_000.0
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 COLOURS, INK = "BuPu", "#3b1f5b"
 SHEET_ROWS, SHEET_COLUMNS = 3, 4
-SPECS: dict[str, type[Spec]] = {"impact": Impact, "fm": Fm, "texture": Texture}
+SPECS: dict[str, type[Spec]] = {"impact": Impact, "scene": Scene, "fm": Fm, "texture": Texture}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Kind:
 
 KINDS = {
     "impact": Kind("sfxgen.generate.impact", version=1, periodic=False),
+    "scene": Kind("sfxgen.generate.scene", version=1, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=2, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=2, periodic=True),
     "text": Kind("sfxgen.generate.text", version=2, periodic=False, prior=True),

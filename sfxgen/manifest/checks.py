@@ -24,8 +24,9 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
         return document.fault(["sounds", name, *path], problem, expected, cure, sound=name)
 
     output = sound.output.over(master)
-    if sound.kind == "impact" and sound.loop:
-        yield fault(["loop"], "an impact dies away and cannot loop", "no loop, or another kind", "write loop: false")
+    if sound.kind in ("impact", "scene") and sound.loop:
+        which = "an impact" if sound.kind == "impact" else "a scene"
+        yield fault(["loop"], f"{which} dies away and cannot loop", "no loop, or another kind", "write loop: false")
     elif sound.loop and output.format in ("mp3", "m4a"):
         formats = "wav, flac, ogg or opus"
         yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")

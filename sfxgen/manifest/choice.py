@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sfxgen.manifest.presets import SYNTH_KINDS, Candidate, Preset, presets, search
+from sfxgen.manifest.presets import GUIDED_KINDS, SYNTH_KINDS, Candidate, Preset, presets, search
 from sfxgen.words import knows
 
 FALLBACK = "ui_click"  # where no preset fits the prompt: short, neutral, plainly a placeholder
@@ -67,11 +67,13 @@ def _rivals(found: list[Candidate], kind: str) -> tuple[str, ...]:
     """Within a kind, the next presets that fit at least half as well. For a bare prompt the kinds compete: the nearest
     preset of each other kind, where it fits well enough to be chosen alone."""
     best = found[0]
+    if best.preset.kind not in GUIDED_KINDS:
+        return ()
     if kind:
         near = [c for c in found[1 : N_RIVALS + 1] if c.score >= 0.5 * best.score]
     else:
         firsts = {candidate.preset.kind: candidate for candidate in reversed(found)}
-        near = [c for c in firsts.values() if c is not best and c.score >= SAMPLED_BELOW]
+        near = [c for c in firsts.values() if c is not best and c.score >= SAMPLED_BELOW and c.preset.kind in GUIDED_KINDS]
         loops = best.preset.entry.get("loop", False)
         near = [c for c in near if not (loops and c.preset.kind == "impact")]
     return tuple(candidate.preset.name for candidate in sorted(near, key=lambda c: -c.score))

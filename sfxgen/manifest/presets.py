@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SYNTH_KINDS = ("impact", "fm", "texture")
+SYNTH_KINDS = ("impact", "scene", "fm", "texture")
+GUIDED_KINDS = ("impact", "fm", "texture")  # a prompt steers these; a scene it only chooses
 # Both calibrated by tools/evaluate/words.py on the calibration prompts of tests/prompts.yaml, see there.
 WORDS_WEIGHT = 0.25  # of shared words beside the cosine's 1; from 0.1 to 0.5 makes no difference that shows
 # The fit under which a stand-in is said to be one. It finds half of the calibration prompts that no preset fits, and

@@ -23,6 +23,7 @@ _WHOLE = (
     "Separate",
     "Enhance",
     "Note",
+    "SceneBody",
 )  # models that no preset fills up: what they require must be written
 
 

@@ -13,6 +13,7 @@ from sfxgen.manifest.guide import Guide, switched
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.recordings import MAX_VARIATIONS, Edit, Enhance, File, LayerName, Prompt, Separate
+from sfxgen.manifest.scene import Scene
 from sfxgen.manifest.text import Text
 from sfxgen.manifest.texture import Texture
 
@@ -86,6 +87,7 @@ class Sound(Defaults):
         None, description="What it sounds like, in plain words. Alone, it also chooses the kind."
     )
     impact: Impact | None = Field(None, description="Something is struck: modal physics.")
+    scene: Scene | None = Field(None, description="Bodies fall, roll, pile up: rigid bodies, each rings as it is hit.")
     fm: Fm | None = Field(None, description="Frequency modulation: lasers, coins, engines, interface.")
     texture: Texture | None = Field(None, description="Noise bands and grains: wind, rain, fire, blasts, steps.")
     text: Text | None = Field(None, description="Sampled from the prior by its prompt, with no synth.")
@@ -112,6 +114,7 @@ class Sound(Defaults):
 
 KINDS: dict[str, type[Spec]] = {
     "impact": Impact,
+    "scene": Scene,
     "fm": Fm,
     "texture": Texture,
     "text": Text,
