@@ -17,7 +17,7 @@ from sfxgen.physics.shapes import Array, Body
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 ROOM = 1.02  # between bounding spheres
-GAP_M = 5e-4  # between what lies and what it lies on: nothing starts by pressing
+GAP_M = 2e-5  # between what lies and what it lies on: nothing starts by pressing
 THROWN_DEG = 20.0  # above the level
 HEAPED = 0.6  # how high a heap grows, of the thicknesses of all that lies in it
 YAW, SHIFT = 0.15, 0.06  # how unevenly a stack is stacked: turns (rad), and of its width
@@ -145,7 +145,9 @@ def _topple(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np
     things, level = [], GAP_M
     for kind in kinds:
         tall = kind.body.extent[2] * kind.size_m
-        middle = level + (tall if kind.body.shape in ("bowl", "bell") else tall / 2)  # these have their origin at the rim
+        middle = level + (
+            tall if kind.body.shape in ("bowl", "bell") else tall / 2
+        )  # these have their origin at the rim
         yaw = YAW * rng.uniform(-1, 1)
         across = SHIFT * kind.body.extent[0] * kind.size_m * rng.uniform(-1, 1, 2)
         turn = _about(2, yaw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ MOST_BLOWS = 2000  # on one body: the loudest
 EDGEWISE = 0.1  # how much of a blow on the narrow side of a plate bends it
 CLICK_DB = -45.0  # knocks softer than this beside the hardest are left out
 RUB_S = 1.5  # length of a body's answer to rubbing
+LEAVING_S = 0.6
 STILL_M_S = 5e-3  # rubbing slower than this is not heard
 
 
@@ -75,6 +76,8 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
             "make them less thin or less unequal in mass, or lower height_m"
         ) from None
     blows, rubs = events(log, things, spec.floor.material, [placing.edge_m[k] for k in placing.kind])
+    if log.n_steps * log.step_s > lasts_s - 0.01:
+        blows, rubs = _leaving(blows, rubs, lasts_s)
     start_s = _start_s(blows, rubs) - LEAD_S
     rate_hz, longest_s = request.rate_hz, min(LONGEST_S, request.duration_s or LONGEST_S)
     n_most = round(longest_s * rate_hz)
@@ -96,6 +99,17 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
         n = min(len(part), len(block))
         block[:n] += part[:n]
     return _faded(block / FULL_SCALE_PA, rate_hz)
+
+
+def _leaving(blows: Blows, rubs: Sequence[Rub], lasts_s: float) -> tuple[Blows, list[Rub]]:
+    """What still moves when it is no longer followed goes softly: forces fade over the last LEAVING_S."""
+
+    def gain(at_s: Array) -> Array:
+        left: Array = np.clip((lasts_s - at_s) / LEAVING_S, 0, 1)
+        return np.asarray(np.sin(np.pi / 2 * left) ** 2)
+
+    softer = replace(blows, impulse_n_s=blows.impulse_n_s * gain(blows.at_s))
+    return softer, [replace(r, force_n=r.force_n * gain(FRAME_S * np.arange(len(r.force_n)))) for r in rubs]
 
 
 def _start_s(blows: Blows, rubs: Sequence[Rub]) -> float:
@@ -162,7 +176,8 @@ def _clicks(spec: Scene, blows: Blows, things: Sequence[Thing], start_s: float, 
     if not len(blows.at_s):
         return []
     loud = np.flatnonzero(blows.impulse_n_s >= blows.impulse_n_s.max() * 10 ** (CLICK_DB / 20))
-    block = np.zeros(round((float(blows.at_s[loud[-1]]) - start_s + 1.0) * rate_hz))
+    longest_s = 2 * min(0.2, float(blows.contact_s[loud].max())) + 0.01
+    block = np.zeros(round((float(blows.at_s[loud].max()) - start_s + longest_s) * rate_hz))
     gain = 10 ** (spec.click_db / 20)
     for i in loud:
         contact_s = min(float(blows.contact_s[i]), 0.2)
@@ -177,7 +192,8 @@ def _clicks(spec: Scene, blows: Blows, things: Sequence[Thing], start_s: float, 
             wave += sign * strike.click(mass, mass / volume, float(blows.impulse_n_s[i]), contact_s, rate_hz, n)
         begin = round((float(blows.at_s[i]) - start_s) * rate_hz) - n // 2
         cut = max(0, -begin)
-        block[begin + cut : begin + n] += gain * wave[cut : cut + len(block) - begin - cut]
+        end = min(len(block), begin + n)
+        block[begin + cut : end] += gain * wave[cut : end - begin]
     return [block]
 
 
@@ -214,5 +230,3 @@ def _faded(block: Array, rate_hz: int) -> Array:
     n = min(len(block) // 10, rate_hz // 5)
     block[len(block) - n :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, n + 1) / max(n, 1))
     return block
-
-

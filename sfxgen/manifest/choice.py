@@ -73,7 +73,9 @@ def _rivals(found: list[Candidate], kind: str) -> tuple[str, ...]:
         near = [c for c in found[1 : N_RIVALS + 1] if c.score >= 0.5 * best.score]
     else:
         firsts = {candidate.preset.kind: candidate for candidate in reversed(found)}
-        near = [c for c in firsts.values() if c is not best and c.score >= SAMPLED_BELOW and c.preset.kind in GUIDED_KINDS]
+        near = [
+            c for c in firsts.values() if c is not best and c.score >= SAMPLED_BELOW and c.preset.kind in GUIDED_KINDS
+        ]
         loops = best.preset.entry.get("loop", False)
         near = [c for c in near if not (loops and c.preset.kind == "impact")]
     return tuple(candidate.preset.name for candidate in sorted(near, key=lambda c: -c.score))

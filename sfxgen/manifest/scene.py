@@ -100,7 +100,9 @@ class Scene(Spec):
     spin_turns_s: Annotated[tuple[float, float], Between(0, 50)] = Field(
         (0.0, 3.0), description="Turns a second about a random axis, in drop, throw and pile."
     )
-    slope_deg: Annotated[float, Field(ge=0, le=60)] = Field(0.0, description="How steep the floor falls away (degrees).")
+    slope_deg: Annotated[float, Field(ge=0, le=60)] = Field(
+        0.0, description="How steep the floor falls away (degrees)."
+    )
     spread_m: Annotated[float, Field(ge=0, le=5)] = Field(
         0.0, description="Room between bodies at the start, beyond what they need themselves (m)."
     )

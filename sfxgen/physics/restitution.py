@@ -41,7 +41,7 @@ SURFACES: dict[str, tuple[float, float]] = {
     "leather": (0.35, 0.60),
     "flesh": (0.15, 0.60),
 }
-LOWEST, HIGHEST = 0.05, 0.95  # restitution that the simulation holds to a few percent
+LOWEST, HIGHEST = 0.15, 0.95  # what the simulation holds to a few percent
 
 
 def restitution(first: str, second: str) -> float:

@@ -1,4 +1,4 @@
-"""From the log of a rigid-body run to what makes sound: blows, each a place, an impulse and a contact time, and rubbing."""
+"""From the log of a rigid-body run to what makes sound: blows (place, impulse, contact time) and rubbing."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[floa
     starts = np.flatnonzero(begins)
     run = np.cumsum(begins) - 1
     early = step - step[starts][run] < WINDOW_STEPS
-    impulse = np.add.reduceat(np.where(early, force, 0.0), starts) * log.step_s
+    impulse: Array = np.add.reduceat(np.where(early, force, 0.0), starts).astype(np.float64) * log.step_s
     approach = np.maximum.reduceat(np.where(early, log.approach_m_s[order], 0.0), starts)
     weight = np.where(early, force, 0.0) + 1e-12
     local = _mean(log.local[order], weight, starts)
     head = order[starts]
     first, second = log.first[head], log.second[head]
     reduced = np.array([_reduced(things, a, b) for a, b in zip(first, second, strict=True)])
-    impulse = np.minimum(impulse, HARDEST * reduced * approach)
+    impulse = np.asarray(np.minimum(impulse, HARDEST * reduced * approach))
     blows = Blows(
         log.step[head] * log.step_s, first, second, impulse, np.zeros(len(head)), approach, log.slip_m_s[head], local,
         log.local_normal[head],
@@ -159,7 +159,7 @@ def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
     for name in np.unique(pair):
         rows = kept[pair == name]
         frame = (log.step[rows] * log.step_s / FRAME_S).astype(np.int64)
-        force = np.bincount(frame, log.force_n[rows], n_frames) * log.step_s / FRAME_S
+        force: Array = np.bincount(frame, log.force_n[rows], n_frames) * log.step_s / FRAME_S
         moving = np.bincount(frame, log.force_n[rows] * log.sweep_m_s[rows], n_frames) * log.step_s / FRAME_S
         weight = log.force_n[rows] * (log.sweep_m_s[rows] + 1e-9)
         local = (log.local[rows] * weight[:, None, None]).sum(0) / weight.sum()
