@@ -97,7 +97,7 @@ def test_the_impulse_of_a_blow_is_its_change_of_momentum() -> None:
 
 @pytest.mark.parametrize("action", ["drop", "throw", "roll", "pile", "topple"])
 def test_momentum_is_kept_and_energy_is_never_gained(action: str) -> None:
-    """∫ F dt of the floor = change of momentum + weight × time, within 1e-3; energy at most 1 % above what was put in."""
+    """∫ F dt of the floor = change of momentum + weight × time, within 1e-3; energy at most 1 % over what was put in."""
     spec = scene(bodies=boxes(4), action=action, height_m=0.3, speed_m_s=1.5)
     draw = Draw(3)
     things = placed(spec, draw, draw.rng()).things

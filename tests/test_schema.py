@@ -34,6 +34,7 @@ BEYOND_A_SCHEMA = {
         "defaults_contradict",
         "file_keys",
         "impact_loop",
+        "scene_loop",
         "impact_wall",
         "loop_mp3",
         "output_encoding",

@@ -41,6 +41,7 @@ def main() -> int:
         "nothing": nothing_to_do,
         "help": show_help,
         "modal": modal,
+        "scene": scene,
         "loudness": loudness,
         "watch": save_to_sound,
         "priors": library_prior,
@@ -152,6 +153,33 @@ def modal(folder: Path, n_runs: int) -> None:  # noqa: ARG001
         note = f"{error_db:.0f} dB from the formula" if render is not sines else "the formula itself"
         seconds = timed(render, n_runs)
         report(name, seconds, f"{MODAL_S / statistics.median(seconds):8,.0f} × real time, {note}")
+
+
+def scene(folder: Path, n_runs: int) -> None:  # noqa: ARG001
+    """Ten bodies, two seconds, one core: from poses to samples. Modes are solved before."""
+    import torch
+
+    from sfxgen.draw import Draw
+    from sfxgen.generate.recipe import Request
+    from sfxgen.generate.scene import render
+    from sfxgen.manifest.scene import Scene
+
+    torch.set_num_threads(1)
+    print("\nA scene of ten bodies, two seconds followed, one core (modes solved before)")
+    store: dict[str, bytes] = {}
+
+    def cached(key: str, make: Callable[[], bytes]) -> bytes:
+        if key not in store:
+            store[key] = make()
+        return store[key]
+
+    for name, item in (
+        ("ten wooden boxes dropped", {"shape": "box", "size_m": [0.1, 0.1, 0.1], "material": "wood"}),
+        ("ten coins dropped", {"shape": "cylinder", "size_m": [0.024, 0.002], "material": "brass"}),
+        ("ten forks dropped", {"shape": "bar", "size_m": [0.2, 0.018, 0.0025], "material": "steel"}),
+    ):
+        spec = Scene.model_validate({"bodies": [{"object": item, "count": 10}], "height_m": 0.8, "longest_s": 2})
+        report(name, timed(lambda spec=spec: render(spec, [Draw(1)], Request(cached=cached)), n_runs))
 
 
 def loudness(folder: Path, n_runs: int) -> None:

@@ -105,11 +105,13 @@ def _leaving(blows: Blows, rubs: Sequence[Rub], lasts_s: float) -> tuple[Blows, 
     """What still moves when it is no longer followed goes softly: forces fade over the last LEAVING_S."""
 
     def gain(at_s: Array) -> Array:
-        left: Array = np.clip((lasts_s - at_s) / LEAVING_S, 0, 1)
-        return np.asarray(np.sin(np.pi / 2 * left) ** 2)
+        left: Array = np.clip((lasts_s - at_s) / LEAVING_S, 0.0, 1.0)
+        return np.asarray(np.sin(np.pi / 2 * left) ** 2, dtype=np.float64)
 
-    softer = replace(blows, impulse_n_s=blows.impulse_n_s * gain(blows.at_s))
-    return softer, [replace(r, force_n=r.force_n * gain(FRAME_S * np.arange(len(r.force_n)))) for r in rubs]
+    softer = replace(blows, impulse_n_s=np.asarray(blows.impulse_n_s * gain(blows.at_s)))
+    frames = np.arange(max((len(rub.force_n) for rub in rubs), default=0), dtype=np.float64)
+    fade = gain(np.asarray(FRAME_S * frames))
+    return softer, [replace(rub, force_n=np.asarray(rub.force_n * fade[: len(rub.force_n)])) for rub in rubs]
 
 
 def _start_s(blows: Blows, rubs: Sequence[Rub]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,16 +75,22 @@ def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[floa
     head = order[starts]
     first, second = log.first[head], log.second[head]
     reduced = np.array([_reduced(things, a, b) for a, b in zip(first, second, strict=True)])
-    impulse = np.asarray(np.minimum(impulse, HARDEST * reduced * approach))
+    impulse = np.asarray(np.minimum(impulse, HARDEST * reduced * approach), dtype=np.float64)
     blows = Blows(
-        log.step[head] * log.step_s, first, second, impulse, np.zeros(len(head)), approach, log.slip_m_s[head], local,
-        log.local_normal[head],
-    )  # fmt: skip
+        at_s=np.asarray(log.step[head] * log.step_s, dtype=np.float64),
+        first=first,
+        second=second,
+        impulse_n_s=impulse,
+        contact_s=np.zeros(len(head)),
+        approach_m_s=approach,
+        slip_m_s=log.slip_m_s[head],
+        local=local,
+        local_normal=log.local_normal[head],
+    )
     blows = blows.where(_heard(blows, len(things)))
     blows = blows.where(np.argsort(blows.at_s, kind="stable"))
-    contacts = [_contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
-    blows = Blows(**{**{f.name: getattr(blows, f.name) for f in fields(blows)}, "contact_s": np.array(contacts)})
-    return blows, _rubs(log, order[~early])
+    times = [_contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
+    return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early])
 
 
 def _keys(log: Log, things: Sequence[Thing]) -> NDArray[np.int64]:
@@ -159,11 +165,14 @@ def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
     for name in np.unique(pair):
         rows = kept[pair == name]
         frame = (log.step[rows] * log.step_s / FRAME_S).astype(np.int64)
-        force: Array = np.bincount(frame, log.force_n[rows], n_frames) * log.step_s / FRAME_S
-        moving = np.bincount(frame, log.force_n[rows] * log.sweep_m_s[rows], n_frames) * log.step_s / FRAME_S
+        moving = log.force_n[rows] * log.sweep_m_s[rows]
+        force, swept = (
+            np.asarray(np.bincount(frame, values, n_frames), dtype=np.float64) * log.step_s / FRAME_S
+            for values in (log.force_n[rows], moving)
+        )
         weight = log.force_n[rows] * (log.sweep_m_s[rows] + 1e-9)
         local = (log.local[rows] * weight[:, None, None]).sum(0) / weight.sum()
-        sweep = moving / np.maximum(force, 1e-12)
+        sweep = np.asarray(swept / np.maximum(force, 1e-12))
         rubs.append(Rub(int(log.first[rows[0]]), int(log.second[rows[0]]), force, sweep, local))
     return rubs
 
