@@ -97,7 +97,7 @@ def test_the_impulse_of_a_blow_is_its_change_of_momentum() -> None:
 
 @pytest.mark.parametrize("action", ["drop", "throw", "roll", "pile", "topple"])
 def test_momentum_is_kept_and_energy_is_never_gained(action: str) -> None:
-    """∫ F dt of the floor = change of momentum + weight × time, within 1e-3; energy at most 1 % over what was put in."""
+    """∫ F dt of the floor = change of momentum + weight × time, within 1e-3; energy at most 1 % more."""
     spec = scene(bodies=boxes(4), action=action, height_m=0.3, speed_m_s=1.5)
     draw = Draw(3)
     things = placed(spec, draw, draw.rng()).things
@@ -206,7 +206,7 @@ def test_faster_is_louder_and_brighter_and_heavier_is_louder() -> None:
     """Means over poses: where a body lands decides much of a single take."""
 
     def takes(height_m: float, **more: Any) -> list[Audio]:
-        spec = scene(bodies=boxes(**more), height_m=height_m, longest_s=0.4, spin_turns_s=0)
+        spec = scene(bodies=boxes(**more), height_m=height_m, longest_s=0.4, spin_hz=0)
         return render(spec, [Draw(seed) for seed in range(6)], REQUEST)
 
     low, high, heavy = takes(0.05), takes(1.0), takes(0.05, side_m=0.2)

@@ -170,7 +170,7 @@ def _any_turn(rng: np.random.Generator) -> Array:
 
 def _any_spin(spec: Scene, rng: np.random.Generator) -> Array:
     axis = rng.standard_normal(3)
-    return np.asarray(2 * np.pi * rng.uniform(*spec.spin_turns_s) * axis / np.linalg.norm(axis))
+    return np.asarray(2 * np.pi * rng.uniform(*spec.spin_hz) * axis / np.linalg.norm(axis))
 
 
 def _about(axis: int, angle: float) -> Array:

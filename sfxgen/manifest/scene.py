@@ -97,8 +97,8 @@ class Scene(Spec):
     speed_m_s: Annotated[tuple[float, float], Between(0, 30)] = Field(
         (0.8, 1.6), description="Speed of throw and roll, and of the top in topple (m/s); layers range over it."
     )
-    spin_turns_s: Annotated[tuple[float, float], Between(0, 50)] = Field(
-        (0.0, 3.0), description="Turns a second about a random axis, in drop, throw and pile."
+    spin_hz: Annotated[tuple[float, float], Between(0, 50)] = Field(
+        (0.0, 3.0), description="Turns a second about a random axis (Hz), in drop, throw and pile."
     )
     slope_deg: Annotated[float, Field(ge=0, le=60)] = Field(
         0.0, description="How steep the floor falls away (degrees)."

@@ -333,9 +333,12 @@ def _clear(mujoco: Any, model: Any, data: Any, due: NDArray[np.int64], pose: Arr
 
 
 def _energy_of(thing: Thing, gravity: Array, place: Array) -> float:
-    mass = thing.solid.mass_kg
+    """What a thing brings in where it is let go (J)."""
+    mass, turn = thing.solid.mass_kg, _rotation(thing.turn[None])[0]
+    arm = turn @ thing.solid.centre
+    velocity = thing.velocity + np.cross(turn @ thing.spin, arm)
     turning = float((thing.solid.inertia * thing.spin**2).sum()) / 2
-    return mass * float(thing.velocity @ thing.velocity) / 2 + turning - mass * float(place @ gravity)
+    return mass * float(velocity @ velocity) / 2 + turning - mass * float((place + arm) @ gravity)
 
 
 def _touching(data: Any, step: int, where: Array, before: Array) -> tuple[Any, ...]:
