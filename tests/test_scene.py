@@ -25,6 +25,7 @@ from sfxgen.physics.restitution import SURFACES, friction, restitution
 from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import events
 from sfxgen.physics.shapes import Body
+from sfxgen.plan import plan_project
 from sfxgen.synths.blows import ring
 from sfxgen.synths.modal import BLOCK
 
@@ -327,3 +328,13 @@ def test_faults_name_what_was_expected(section: dict[str, Any], words: str) -> N
     with pytest.raises(ValidationError) as caught:
         Scene.model_validate(section)
     assert words in str(caught.value)
+
+
+def test_a_prompt_chooses_a_scene_and_does_not_guide_it(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    text = "version: 1\nsounds:\n  a: {scene: {}, prompt: barrel rolling over concrete}\n"
+    (tmp_path / "sounds" / "a.yaml").write_text(text, encoding="utf-8")
+    (planned,) = plan_project(tmp_path).plan.sounds
+    assert planned.choice is not None
+    assert (planned.job.kind, planned.choice.preset, planned.choice.rivals) == ("scene", "barrel_roll", ())
+    assert planned.job.prior == ()
