@@ -37,7 +37,7 @@ Which = Annotated[
     str | None,
     typer.Option("--library", "-l", help="Its folder, or `library` for the one that ships. Default: ./library."),
 ]
-Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, fm, texture or liquid.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="Only this kind: impact, scene, fm, texture or liquid.")]
 
 
 def _version(wanted: bool) -> None:
@@ -198,7 +198,8 @@ def render(
     prompt: Annotated[str, typer.Argument(help="What it sounds like, in plain words.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The WAV file to write; name_01.wav … for several.")],
     kind: Annotated[
-        str | None, typer.Option("--kind", help="text, impact, fm, texture, liquid; the prompt chooses when not given.")
+        str | None,
+        typer.Option("--kind", help="text, impact, scene, fm, texture, liquid; the prompt chooses when not given."),
     ] = None,
     variations: Annotated[int, typer.Option("--variations", "-n", min=1, max=64, help="How many to make.")] = 1,
     duration_s: Annotated[float | None, typer.Option("--seconds", min=0.01, max=120, help="Length.")] = None,

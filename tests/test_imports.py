@@ -35,7 +35,7 @@ FLOORS = (
 )
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 
-HEAVY = ("torch", "scipy", "skfem", "soundfile", "matplotlib", "trimesh")
+HEAVY = ("torch", "scipy", "skfem", "mujoco", "soundfile", "matplotlib", "trimesh")
 
 
 def room_of(module: str) -> str:

@@ -95,7 +95,7 @@ def test_without_a_prompt_a_synth_renders_as_written() -> None:
     assert entry.sound.fm.modulation == ()
 
 
-@pytest.mark.parametrize("kind", ["fm", "impact", "texture"])
+@pytest.mark.parametrize("kind", ["fm", "impact", "scene", "texture"])
 def test_a_kind_may_stand_empty(kind: str) -> None:
     assert sound(f"{{{kind}: }}") == sound(f"{{{kind}: {{}}}}")
 

@@ -35,6 +35,7 @@ BEYOND_A_SCHEMA = {
         "file_keys",
         "impact_loop",
         "liquid_silent",
+        "scene_loop",
         "impact_wall",
         "loop_mp3",
         "output_encoding",

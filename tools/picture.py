@@ -40,6 +40,7 @@ from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.liquid import Liquid
 from sfxgen.manifest.presets import Preset, presets
+from sfxgen.manifest.scene import Scene
 from sfxgen.manifest.texture import Texture
 
 FLOOR_DB = -80.0
@@ -47,7 +48,13 @@ LOWEST_HZ, HIGHEST_HZ = 30.0, 20_000.0
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 COLOURS, INK = "BuPu", "#3b1f5b"
 SHEET_ROWS, SHEET_COLUMNS = 3, 4
-SPECS: dict[str, type[Spec]] = {"impact": Impact, "fm": Fm, "texture": Texture, "liquid": Liquid}
+SPECS: dict[str, type[Spec]] = {
+    "impact": Impact,
+    "scene": Scene,
+    "fm": Fm,
+    "texture": Texture,
+    "liquid": Liquid,
+}
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,12 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
         return document.fault(["sounds", name, *path], problem, expected, cure, sound=name)
 
     output = sound.output.over(master)
-    if sound.impact and not sound.impact.friction and sound.loop:
-        cure = "write loop: false"
-        yield fault(["loop"], "an impact dies away and cannot loop", "no loop, friction, or another kind", cure)
+    rubbed = sound.impact is not None and sound.impact.friction is not None
+    if sound.kind in ("impact", "scene") and not rubbed and sound.loop:
+        which, expected = ("an impact", "no loop, friction, or another kind")
+        if sound.kind == "scene":
+            which, expected = ("a scene", "no loop, or another kind")
+        yield fault(["loop"], f"{which} dies away and cannot loop", expected, "write loop: false")
     elif sound.loop and output.format in ("mp3", "m4a"):
         formats = "wav, flac, ogg or opus"
         yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")

@@ -119,7 +119,8 @@ class FromFile(Spec):
     )
 
 
-AnyBody = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell | FromFile
+Primitive = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell
+AnyBody = Primitive | FromFile
 
 
 class Striker(Spec):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SYNTH_KINDS = ("impact", "fm", "texture", "liquid")
+SYNTH_KINDS = ("impact", "scene", "fm", "texture", "liquid")
+GUIDED_KINDS = ("impact", "fm", "texture")  # a prompt steers these; others it only chooses
 # Both calibrated by tools/evaluate/words.py on the calibration prompts of tests/prompts.yaml, see there.
 WORDS_WEIGHT = 0.25  # of shared words beside the cosine's 1; from 0.1 to 0.5 makes no difference that shows
 # The fit under which a stand-in is said to be one. It finds half of the calibration prompts that no preset fits, and
@@ -46,7 +47,7 @@ class Preset:
     @property
     def guidable(self) -> bool:
         """Whether a prompt can guide it; see `sound.guidable`."""
-        return self.kind != "liquid" and not {"contacts", "friction"} & self.body.keys()
+        return self.kind in GUIDED_KINDS and not {"contacts", "friction"} & self.body.keys()
 
 
 @dataclass(frozen=True)

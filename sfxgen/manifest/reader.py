@@ -23,7 +23,12 @@ MAX_NAME = 100
 _RESERVED = re.compile(r"con|prn|aux|nul|com[1-9]|lpt[1-9]", re.IGNORECASE)  # Windows refuses these as file names
 _TOP_KEYS = ("version", "defaults", "sounds")
 _ONE_EACH = dict.fromkeys(ONE_EACH, ("variations", "layers"))
-_NEVER = {**_ONE_EACH, "edit": ("layers",), "impact": ("loop",)}  # kind → keys that mean nothing to it
+_NEVER = {
+    **_ONE_EACH,
+    "edit": ("layers",),
+    "impact": ("loop",),
+    "scene": ("loop",),
+}  # kind → keys that mean nothing to it
 _SOUNDS = "a mapping such as coin: bright coin pickup"
 
 

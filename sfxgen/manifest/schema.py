@@ -24,6 +24,7 @@ _WHOLE = (
     "Enhance",
     "Note",
     "FromFile",
+    "SceneBody",
 )  # models that no preset fills up: what they require must be written
 
 

@@ -14,6 +14,7 @@ from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.manifest.liquid import Liquid
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.recordings import MAX_VARIATIONS, Edit, Enhance, File, LayerName, Prompt, Separate
+from sfxgen.manifest.scene import Scene
 from sfxgen.manifest.text import Text
 from sfxgen.manifest.texture import Texture
 
@@ -87,6 +88,7 @@ class Sound(Defaults):
         None, description="What it sounds like, in plain words. Alone, it also chooses the kind."
     )
     impact: Impact | None = Field(None, description="Something is struck: modal physics.")
+    scene: Scene | None = Field(None, description="Bodies fall, roll, pile up: rigid bodies, each rings as it is hit.")
     fm: Fm | None = Field(None, description="Frequency modulation: lasers, coins, engines, interface.")
     texture: Texture | None = Field(None, description="Noise bands and grains: wind, rain, fire, blasts, steps.")
     liquid: Liquid | None = Field(None, description="Bubbles and spray: drips, pours, boils, splashes.")
@@ -130,6 +132,7 @@ class Sound(Defaults):
 
 KINDS: dict[str, type[Spec]] = {
     "impact": Impact,
+    "scene": Scene,
     "fm": Fm,
     "texture": Texture,
     "liquid": Liquid,

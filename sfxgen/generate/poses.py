@@ -1,0 +1,192 @@
+"""Where the bodies of a scene are and how they move when it begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfxgen.draw import Draw
+from sfxgen.generate.impact import body_of
+from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.scene import Scene
+from sfxgen.physics.rigid import GRAVITY_M_S2, ROUND, Solid, Thing, radius_m, solid
+from sfxgen.physics.shapes import Array, Body
+
+EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
+ROOM = 1.02  # between bounding spheres
+GAP_M = 2e-5  # between what lies and what it lies on: nothing starts by pressing
+THROWN_DEG = 20.0  # above the level
+HEAPED = 0.6  # how high a heap grows, of the thicknesses of all that lies in it
+YAW, SHIFT = 0.15, 0.06  # how unevenly a stack is stacked: turns (rad), and of its width
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a line of `bodies` is, ready to be placed."""
+
+    body: Body
+    size_m: float
+    material: str
+    solid: Solid
+    bounce: float
+    radius_m: float
+
+
+@dataclass(frozen=True)
+class Placing:
+    """things, and of each the line of `bodies` that it came from; edge_m: of each line; before_s: what passes at least
+    before the last has begun to be heard."""
+
+    things: tuple[Thing, ...]
+    kind: tuple[int, ...]
+    edge_m: tuple[float, ...]
+    before_s: float
+
+
+def placed(spec: Scene, draw: Draw, rng: np.random.Generator) -> Placing:
+    """The bodies of one take. All randomness is the draw's."""
+    place = rng.uniform(*draw.intensity)
+    low, high = spec.height_m
+    height = low * (high / low) ** place
+    speed = spec.speed_m_s[0] + (spec.speed_m_s[1] - spec.speed_m_s[0]) * place
+    kinds = [_kind(spec, k) for k in range(len(spec.bodies))]
+    edges = tuple(_edge_m(spec, k, kinds[k]) for k in range(len(kinds)))
+    counts = [int(rng.integers(body.count[0], body.count[1] + 1)) for body in spec.bodies]
+    order = [k for k, count in enumerate(counts) for _ in range(count)]
+    if spec.action != "topple":
+        order = [order[i] for i in rng.permutation(len(order))]
+    things = _ACTIONS[spec.action](spec, [kinds[k] for k in order], height, speed, rng)
+    latest = max(thing.start_s for thing in things)
+    falls = spec.action in ("drop", "throw", "pile")
+    before = math.sqrt(2 * max(float(t.place[2]) for t in things) / GRAVITY_M_S2) if falls else 0.0
+    return Placing(tuple(things), tuple(order), edges, latest + before)
+
+
+def _kind(spec: Scene, k: int) -> Kind:
+    line = spec.bodies[k]
+    body, size = body_of(line.object), line.object.size_m[0]
+    material = line.object.material
+    whole = solid(body, size, MATERIALS[material].density_kg_m3, line.mass_kg)
+    return Kind(body, size, material, whole, line.bounce, radius_m(body, size))
+
+
+def _edge_m(spec: Scene, k: int, kind: Kind) -> float:
+    given = spec.bodies[k].edge_m
+    natural = EDGE_SHARE * kind.body.thickness * kind.size_m
+    return given if given is not None else float(np.clip(natural, LEAST_EDGE_M, MOST_EDGE_M))
+
+
+def _thing(kind: Kind, place: Array, turn: Array, velocity: Array, spin: Array, start_s: float = 0.0) -> Thing:
+    return Thing(kind.body, kind.size_m, kind.material, kind.solid, place, turn, velocity, spin, kind.bounce, start_s)
+
+
+def _cluster(spec: Scene, kinds: list[Kind], height: float, rng: np.random.Generator, velocity: Array) -> list[Thing]:
+    """A loose cluster, each body turned anyhow, its lowest at least at `height`."""
+    room = 2 * ROOM * max(kind.radius_m for kind in kinds) + spec.spread_m
+    side = math.ceil(len(kinds) ** (1 / 3) - 1e-9)
+    things = []
+    for i, kind in enumerate(kinds):
+        cell = np.array([i % side, i // side % side, i // side**2], dtype=np.float64)
+        shift = rng.uniform(-0.5, 0.5, 3) * spec.spread_m
+        place = room * cell + shift + [0, 0, height + kind.radius_m + 0.5 * spec.spread_m]
+        own = velocity * (1 + 0.1 * rng.uniform(-1, 1))
+        things.append(_thing(kind, place, _any_turn(rng), own, _any_spin(spec, rng)))
+    return things
+
+
+def _drop(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    return _cluster(spec, kinds, height, rng, np.zeros(3))
+
+
+def _throw(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:
+    up = math.radians(THROWN_DEG)
+    return _cluster(spec, kinds, height, rng, speed * np.array([math.cos(up), 0.0, math.sin(up)]))
+
+
+def _roll(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    """In rows on the floor, round ones with their axes across the way and turning as fast as they go."""
+    room = 2 * ROOM * max(kind.radius_m for kind in kinds) + spec.spread_m
+    side = math.ceil(math.sqrt(len(kinds)) - 1e-9)
+    things = []
+    for i, kind in enumerate(kinds):
+        yaw = YAW * rng.uniform(-1, 1)
+        own = speed * (1 + 0.1 * rng.uniform(-1, 1))
+        rolls = kind.body.shape in ROUND
+        radius = float(kind.body.extent[0] if rolls else kind.body.extent[2]) * kind.size_m / 2
+        turn = _times(_about(2, yaw), _about(0, -math.pi / 2)) if rolls else _about(2, yaw)
+        place = np.array([room * (i // side), room * (i % side), radius + GAP_M])
+        velocity = own * np.array([math.cos(yaw), math.sin(yaw), 0.0])
+        turning = own / radius if rolls or kind.body.shape == "sphere" else 0.0
+        spin = turning * np.array([-math.sin(yaw), math.cos(yaw), 0.0])
+        things.append(_thing(kind, place, turn, velocity, _into(turn, spin)))
+    return things
+
+
+def _pile(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    """One after another above the same place, each once the one before has made room, from above the heap."""
+    things: list[Thing] = []
+    start, heap = 0.0, 0.0
+    for kind in kinds:
+        across = rng.uniform(-0.5, 0.5, 2) * (spec.spread_m + 0.3 * kind.radius_m)
+        place = np.array([*across, height + kind.radius_m + heap])
+        things.append(_thing(kind, place, _any_turn(rng), np.zeros(3), _any_spin(spec, rng), start))
+        needs_s = math.sqrt(2 * 2.5 * max(k.radius_m for k in kinds) / GRAVITY_M_S2)
+        start += max(spec.every_s * (1 + 0.3 * rng.uniform(-1, 1)), needs_s)
+        heap += HEAPED * min(kind.body.extent) * kind.size_m
+    return things
+
+
+def _topple(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    """A stack that turns as a whole about its foot, `speed` at its top."""
+    top = sum(kind.body.extent[2] * kind.size_m + GAP_M for kind in kinds)
+    things, level = [], GAP_M
+    for kind in kinds:
+        tall = kind.body.extent[2] * kind.size_m
+        middle = level + (
+            tall if kind.body.shape in ("bowl", "bell") else tall / 2
+        )  # these have their origin at the rim
+        yaw = YAW * rng.uniform(-1, 1)
+        across = SHIFT * kind.body.extent[0] * kind.size_m * rng.uniform(-1, 1, 2)
+        turn = _about(2, yaw)
+        omega = np.array([0.0, speed / top, 0.0])
+        place = np.array([*across, middle])
+        things.append(_thing(kind, place, turn, np.array([omega[1] * middle, 0.0, 0.0]), _into(turn, omega)))
+        level += tall + GAP_M
+    return things
+
+
+_Action = Callable[[Scene, list[Kind], float, float, np.random.Generator], list[Thing]]
+_ACTIONS: dict[str, _Action] = {"drop": _drop, "throw": _throw, "roll": _roll, "pile": _pile, "topple": _topple}
+
+
+def _any_turn(rng: np.random.Generator) -> Array:
+    """A quaternion, all rotations alike (Shoemake 1992: four normal variables)."""
+    four = rng.standard_normal(4)
+    return np.asarray(four / np.linalg.norm(four))
+
+
+def _any_spin(spec: Scene, rng: np.random.Generator) -> Array:
+    axis = rng.standard_normal(3)
+    return np.asarray(2 * np.pi * rng.uniform(*spec.spin_hz) * axis / np.linalg.norm(axis))
+
+
+def _about(axis: int, angle: float) -> Array:
+    quaternion = np.zeros(4)
+    quaternion[0], quaternion[1 + axis] = math.cos(angle / 2), math.sin(angle / 2)
+    return quaternion
+
+
+def _times(left: Array, right: Array) -> Array:
+    """The quaternion that turns by `right`, then by `left`."""
+    w, v = left[0] * right[0] - left[1:] @ right[1:], np.cross(left[1:], right[1:])
+    return np.array([w, *(left[0] * right[1:] + right[0] * left[1:] + v)])
+
+
+def _into(turn: Array, vector: Array) -> Array:
+    """A vector of the world in the frame that `turn` turns, by v − 2 w (q × v) + 2 q × (q × v)."""
+    w, q = turn[0], turn[1:]
+    across = np.cross(q, vector)
+    return np.asarray(vector - 2 * w * across + 2 * np.cross(q, across))
