@@ -7,7 +7,7 @@ import math
 from sfxgen.manifest.materials import MATERIALS
 
 # Restitution of a body on its own kind at about 1 m/s, and dry sliding friction on its own kind. Glass (15/16), steel,
-# iron, lead, wood and bone (ivory) are as handbooks quote them after Newton's "Principia" and Goldsmith, "Impact" (1960);
+# iron, lead, wood, bone (ivory): as handbooks quote them after Newton's "Principia" and Goldsmith, "Impact" (1960);
 # the originals were not consulted. The others are set beside their kin, as are all frictions: they shape how a scene
 # moves, and no figure of this project rests on them.
 SURFACES: dict[str, tuple[float, float]] = {
