@@ -14,7 +14,7 @@ from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.excitation import Contacts
-from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Primitive, Room, Tuning
+from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
@@ -121,8 +121,10 @@ def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
     )
 
 
-def body_of(item: Primitive) -> Body:
+def body_of(item: AnyBody) -> Body:
     """The proportions of a manifest's object. Twelve digits: equal ones share a solve whatever the rounding."""
+    if isinstance(item, FromFile):
+        raise ValueError("a mesh has no proportions of its own; see `solids`")
     first, *rest = item.size_m
     ratios = (1.0, *(float(f"{side / first:.12g}") for side in rest))
     return Body(item.shape, ratios, float(f"{getattr(item, 'wall_m', 0.0) / first:.12g}"))

@@ -72,7 +72,7 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
         log = fall(things, spec.floor.material, lasts_s, spec.slope_deg, spec.floor.bounce)
     except Unstable:
         raise SfxgenError(
-            "the bodies of this scene cannot be followed: they gain energy, however fine the time steps; "
+            "the bodies of this scene cannot be followed: they gain energy, however little they bounce; "
             "make them less thin or less unequal in mass, or lower height_m"
         ) from None
     blows, rubs = events(log, things, spec.floor.material, [placing.edge_m[k] for k in placing.kind])

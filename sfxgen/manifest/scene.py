@@ -9,7 +9,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Between, Spec
-from sfxgen.manifest.impact import Primitive, Cylinder
+from sfxgen.manifest.impact import Cylinder, Primitive
 from sfxgen.manifest.materials import MaterialName
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds

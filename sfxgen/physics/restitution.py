@@ -6,11 +6,10 @@ import math
 
 from sfxgen.manifest.materials import MATERIALS
 
-# Restitution of a body on its own kind at about 1 m/s, and dry sliding friction on its own kind. Restitution: glass
-# 15/16 and steel are Newton's (Principia, scholium to the laws of motion, where steel "nearly" 5/9 was soft; hardened
-# steel, lead, iron, bone (ivory) and wood from the table in Goldsmith, "Impact" (1960), ch. 7). The others are set
-# beside their kin, as are all frictions, from the usual handbook ranges: they shape how a scene moves, and no figure of
-# this project rests on them.
+# Restitution of a body on its own kind at about 1 m/s, and dry sliding friction on its own kind. Glass (15/16), steel,
+# iron, lead, wood, bone (ivory): as handbooks quote them after Newton's "Principia" and Goldsmith, "Impact" (1960);
+# the originals were not consulted. The others are set beside their kin, as are all frictions: they shape how a scene
+# moves, and no figure of this project rests on them.
 SURFACES: dict[str, tuple[float, float]] = {
     "ceramic": (0.80, 0.35),
     "glass": (0.94, 0.35),
