@@ -39,6 +39,7 @@ SURFACES: dict[str, tuple[float, float]] = {
     "bone": (0.89, 0.30),
     "leather": (0.35, 0.60),
     "flesh": (0.15, 0.60),
+    "felt": (0.25, 0.60),
 }
 LOWEST, HIGHEST = 0.15, 0.95  # what the simulation holds to a few percent
 
