@@ -11,13 +11,13 @@ import trimesh
 
 from sfxgen.draw import Draw
 from sfxgen.errors import MeshUnusable
-from sfxgen.generate.impact import render
+from sfxgen.generate.impact import render, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.physics import solids
 from sfxgen.physics.distance import Distance, split, winding
 from sfxgen.physics.elements import assembled
-from sfxgen.physics.meshes import cleaned, read_surface
+from sfxgen.physics.meshes import cleaned, read_surface, scaled_m
 from sfxgen.physics.modes import solve
 from sfxgen.physics.shapes import Array, Body, Mesh
 from sfxgen.physics.solids import Found, Source, solve_solid
@@ -193,7 +193,7 @@ def folder(tmp_path: Path) -> Path:
 def test_every_format_gives_the_same_body(folder: Path, ending: str) -> None:
     surface = read_surface(folder / f"box.{ending}", f"box.{ending}")
     assert (len(surface.points), len(surface.faces), surface.holes) == (8, 12, 0)
-    np.testing.assert_allclose(surface.extent_m, [0.2, 0.1, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(surface.extent, [0.2, 0.1, 0.05], rtol=1e-6)
     assert surface.notes == ()
 
 
@@ -202,19 +202,36 @@ def test_the_same_file_gives_the_same_bytes_that_read_back(folder: Path) -> None
     first, second = (solids.solve(source, 0.2, 12, 8_000) for _ in range(2))
     assert first.to_bytes() == second.to_bytes()
     assert Found.from_bytes(first.to_bytes()).to_bytes() == first.to_bytes()
-    assert float(first.modes.volume * first.size_m**3) == pytest.approx(0.001, rel=0.03)
+    assert float(first.modes.volume * first.longest**3) == pytest.approx(0.001, rel=0.03)
 
 
-def test_units_and_sizes(folder: Path) -> None:
-    path = folder / "box.stl"
-    assert read_surface(path, "b", unit="in").extent_m.max() == pytest.approx(0.2 * 0.0254, rel=1e-6)
-    assert read_surface(path, "b", size_m=3.0).extent_m.max() == pytest.approx(3.0)
-    trimesh.creation.box((200, 100, 50)).export(folder / "mm.stl")
-    (note,) = read_surface(folder / "mm.stl", "mm.stl").notes
+def test_units_and_sizes() -> None:
+    assert scaled_m(0.2, "b", "in")[0] == pytest.approx(0.2 * 0.0254)
+    assert scaled_m(0.2, "b", size_m=3.0) == (3.0, ())
+    longest_m, (note,) = scaled_m(200, "mm.stl")
+    assert longest_m == 200
     assert "write unit: mm" in note
-    trimesh.creation.box((20000, 100, 50)).export(folder / "huge.stl")
     with pytest.raises(MeshUnusable, match="long; expected"):
-        read_surface(folder / "huge.stl", "huge.stl")
+        scaled_m(20_000, "huge.stl")
+
+
+def test_one_solve_of_a_solid_serves_every_size(folder: Path) -> None:
+    """The next size asks the cache for what it has; its partials lie as much lower as it is larger."""
+    store: dict[str, bytes] = {}
+
+    def cached(key: str, make: Callable[[], bytes]) -> bytes:
+        if key not in store:
+            store[key] = make()
+        return store[key]
+
+    request = Request(root=folder, cached=cached)
+    small, large = (
+        struck(Impact.model_validate({"object": {"shape": "mesh", "file": "box.stl", **size}}), request)[0]
+        for size in ({}, {"size_m": 0.4})
+    )
+    assert len(store) == 1
+    assert large.mass_kg == pytest.approx(8 * small.mass_kg, rel=1e-6)
+    np.testing.assert_allclose(large.frequency_hz[:5], small.frequency_hz[:5] / 2, rtol=1e-6)
 
 
 def test_scenes_are_placed_and_mirrored_parts_face_outwards(tmp_path: Path) -> None:
@@ -226,7 +243,7 @@ def test_scenes_are_placed_and_mirrored_parts_face_outwards(tmp_path: Path) -> N
     scene.add_geometry(part, transform=mirror)
     scene.export(tmp_path / "two.glb")  # type: ignore[no-untyped-call]
     surface = read_surface(tmp_path / "two.glb", "two.glb")
-    np.testing.assert_allclose(surface.extent_m, [0.4, 0.1, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(surface.extent, [0.4, 0.1, 0.1], rtol=1e-6)
     assert volume_of(surface.triangles) == pytest.approx(0.002, rel=1e-6)
 
 
@@ -314,7 +331,7 @@ def test_a_bad_file_is_named_with_its_cure(tmp_path: Path, name: str, words: str
 def test_a_wall_makes_a_shell_of_what_is_open_and_its_thinness_is_told(tmp_path: Path) -> None:
     path = damaged(tmp_path, "open.obj")
     found = solids.solve(Source(path, "open.obj", wall_m=0.04), 0.3, 8)
-    assert float(found.modes.volume) * found.size_m**3 == pytest.approx(2 * np.pi * 0.1**2 * 0.04, rel=0.3)
+    assert float(found.modes.volume) * found.longest**3 == pytest.approx(2 * np.pi * 0.1**2 * 0.04, rel=0.3)
     with pytest.raises(MeshUnusable, match="expected wall_m of at least"):
         solids.solve(Source(path, "open.obj", wall_m=0.0003), 0.3, 8)
 

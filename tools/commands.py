@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,9 @@ def demo(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     prepare(ROOT, extra="dev")
+    if not arguments:  # a process a core: threads of their own beside it would wait for one another
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
     return run(["-m", "pytest", *(arguments or ["-n", "auto"])], ROOT)
 
 

@@ -19,6 +19,7 @@ from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
 from sfxgen.physics.contact import Contact
+from sfxgen.physics.meshes import scaled_m
 from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
@@ -94,9 +95,10 @@ def _solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes,
         source = solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)
         key = solids.key(source, material.poisson)
         found = solids.Found.from_bytes(request.cached(key, lambda: solids.solve(source, material.poisson).to_bytes()))
-        for note in found.notes:
+        size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
+        for note in (*found.notes, *notes):
             request.warn(note)
-        return found.modes, found.body, found.size_m
+        return found.modes, found.body, size_m
     body = body_of(item)
     key = modal_analysis.key(body, material.poisson)
     data = request.cached(key, lambda: modal_analysis.solve(body, material.poisson).to_bytes())

@@ -21,7 +21,7 @@ ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
 MOST_FACES = 250_000  # more are merged on a fine grid: the ear does not hear them
 GRID = 160  # of that grid, cells along the longest side
-LONGEST_M = 1_000.0  # a body beyond that is a wrong unit
+SHORTEST_M, LONGEST_M = 1e-4, 1_000.0  # a body beyond that is a wrong unit
 SUSPICIOUS_M = 20.0
 MERGED_HOLES = 0.01  # what merging itself tears open
 CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as closed
@@ -29,7 +29,8 @@ CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as clo
 
 @dataclass(frozen=True)
 class Surface:
-    """points [points, 3] (m) and faces [faces, 3], turned outwards. holes: share of the area that is missing.
+    """points [points, 3], in the file's own numbers, and faces [faces, 3], turned outwards. holes: share of the area
+    that is missing.
 
     notes: what a person should know of how it was read, a sentence each.
     """
@@ -41,40 +42,46 @@ class Surface:
 
     @property
     def triangles(self) -> Array:
-        """Their corners, [faces, 3, 3] (m)."""
+        """Their corners, [faces, 3, 3]."""
         return np.asarray(self.points[self.faces])
 
     @property
-    def extent_m(self) -> Array:
+    def extent(self) -> Array:
         """Sides of the box around it, [3]."""
         return np.asarray(np.ptp(self.points, axis=0))
 
 
-def read_surface(path: Path, name: str, unit: str = "m", size_m: float | None = None) -> Surface:
-    """All parts of the file, placed as its scene says, as one surface.
-
-    unit: of the file's numbers (glTF means metres); size_m: the longest side to scale it to. name: as messages call
-    the file. Raises MeshUnusable.
-    """
+def read_surface(path: Path, name: str) -> Surface:
+    """All parts of the file, placed as its scene says, as one surface. name: as messages call the file. Raises
+    MeshUnusable."""
     points, faces = _parts(path, name)
     if not np.isfinite(points).all():
         raise MeshUnusable(
             f"{name} has {int((~np.isfinite(points)).any(axis=1).sum())} points that are no numbers; export it again"
         )
-    surface = cleaned(points * METRES[unit], faces)
+    surface = cleaned(points, faces)
     if not len(surface.faces):
         raise MeshUnusable(f"{name} holds no surface: all its triangles are empty; expected a mesh with a volume")
-    longest = float(surface.extent_m.max())
-    if size_m is not None:
-        return Surface(surface.points * (size_m / longest), surface.faces, surface.holes, surface.notes)
-    if longest > LONGEST_M or longest < 1e-4:
-        raise MeshUnusable(
-            f"{name} is {longest:.3g} m long; expected 0.0001 to {LONGEST_M:g} m; write unit: mm, cm or in, or size_m"
-        )
-    if longest > SUSPICIOUS_M:
-        note = f"{name} is {longest:.3g} m long; if its numbers are millimetres, write unit: mm"
-        return Surface(surface.points, surface.faces, surface.holes, (*surface.notes, note))
     return surface
+
+
+def scaled_m(longest: float, name: str, unit: str = "m", size_m: float | None = None) -> tuple[float, tuple[str, ...]]:
+    """The longest side (m) of a file whose own numbers reach so far, and what is to be said of it.
+
+    unit: of these numbers (glTF means metres); size_m: the longest side to scale it to. Raises MeshUnusable.
+    """
+    if size_m is not None:
+        return size_m, ()
+    longest_m = longest * METRES[unit]
+    if longest_m > LONGEST_M or longest_m < SHORTEST_M:
+        raise MeshUnusable(
+            f"{name} is {longest_m:.3g} m long; expected {SHORTEST_M:g} to {LONGEST_M:g} m; write unit: mm, cm or in, "
+            "or size_m"
+        )
+    suspicious = longest_m > SUSPICIOUS_M
+    return longest_m, (
+        (f"{name} is {longest_m:.3g} m long; if its numbers are millimetres, write unit: mm",) if suspicious else ()
+    )
 
 
 def _parts(path: Path, name: str) -> tuple[Array, Index]:
@@ -126,7 +133,7 @@ def cleaned(points: Array, faces: Index) -> Surface:
     notes: list[str] = []
     longest = float(np.ptp(points, axis=0).max(initial=0)) or 1.0
     if len(faces) > MOST_FACES:
-        notes.append(f"it has {len(faces):,} triangles; details below {1e3 * longest / GRID:.3g} mm were merged")
+        notes.append(f"it has {len(faces):,} triangles; details below 1/{GRID} of its length were merged")
     grain = longest / GRID if len(faces) > MOST_FACES else 1e-6 * longest
     cells = np.round((points - points.min(axis=0)) / grain).astype(np.int64)
     _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)

@@ -15,12 +15,12 @@ from skfem.quadrature import get_quadrature
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.physics.elements import assembled, lowest_of_large
-from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface
+from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
 from sfxgen.physics.modes import N_MODES, N_RIGID, Modes
 from sfxgen.physics.shapes import Array, Body, Mesh
 from sfxgen.physics.tetrahedra import SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
 
-VERSION = "1"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "2"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
 _HEADER = struct.Struct("<I")
@@ -39,18 +39,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """What solving a mesh file gives. body, modes: relative to size_m, its longest side. n_dofs: of the solve."""
+    """What solving a mesh file gives. body, modes: relative to its longest side, which is `longest` in the file's own
+    numbers. n_dofs: of the solve. notes: for a person, whatever its size."""
 
     modes: Modes
     body: Body
-    size_m: float
+    longest: float
     n_dofs: int
     notes: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
         """A JSON head, then the modes; equal ones give equal bytes."""
         head = json.dumps(
-            {"body": asdict(self.body), "size_m": self.size_m, "n_dofs": self.n_dofs, "notes": self.notes}
+            {"body": asdict(self.body), "longest": self.longest, "n_dofs": self.n_dofs, "notes": self.notes}
         ).encode()
         return _HEADER.pack(len(head)) + head + self.modes.to_bytes()
 
@@ -60,38 +61,41 @@ class Found:
         end = _HEADER.size + length
         head = json.loads(data[_HEADER.size : end])
         body = Body(**(head["body"] | {"size": tuple(head["body"]["size"])}))
-        return Found(Modes.from_bytes(data[end:]), body, head["size_m"], head["n_dofs"], tuple(head["notes"]))
+        return Found(Modes.from_bytes(data[end:]), body, head["longest"], head["n_dofs"], tuple(head["notes"]))
 
 
 def key(source: Source, poisson: float) -> str:
-    """Names the result of `solve(source, poisson)` in a cache, by the file's content. Raises MeshUnusable."""
+    """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size.
+    Raises MeshUnusable."""
     try:
         content = hashlib.sha256(source.path.read_bytes()).hexdigest()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error
-    options = (source.path.suffix.lower(), source.wall_m, source.unit, source.size_m, poisson, N_MODES, USUAL_DOFS)
+    wall = (source.wall_m, source.unit, source.size_m) if source.wall_m else ()
+    options = (source.path.suffix.lower(), wall, poisson, N_MODES, USUAL_DOFS)
     return f"solid-{VERSION}/{content}/{options!r}"
 
 
 def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> Found:
     """The lowest modes of the file's body, free and of one isotropic material. Raises MeshUnusable."""
-    surface = read_surface(source.path, source.name, source.unit, source.size_m)
-    size_m = float(surface.extent_m.max())
+    surface = read_surface(source.path, source.name)
+    longest = float(surface.extent.max())
+    size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
     solid, notes = _solid(surface, source, size_m, dofs)
     modes = solve_solid(solid.part, poisson, n_modes)
     wall = source.wall_m / size_m
     # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
-    sides = tuple(float(f"{s:.12g}") for s in surface.extent_m / size_m)
+    sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     thickness = (
         wall or min(4 * float(modes.volume / modes.skin_area), *sides) or 4 * float(modes.volume / modes.skin_area)
     )
     body = Body("mesh", sides, thickness)
-    return Found(modes, body, size_m, 3 * solid.part.nodes.shape[1], (*surface.notes, *notes))
+    return Found(modes, body, longest, 3 * solid.part.nodes.shape[1], (*surface.notes, *notes))
 
 
 def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[str]]:
-    """The surface, scaled to a longest side of 1, filled; and what is to be said of it."""
+    """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length."""
     name, notes = source.name, []
     if not source.wall_m and surface.holes > CLOSED_HOLES:
         raise MeshUnusable(
@@ -101,7 +105,7 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     if not source.wall_m and surface.holes > 0:
         notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
     try:
-        solid = filled(surface.triangles / size_m, source.wall_m / size_m, dofs)
+        solid = filled(surface.triangles / float(surface.extent.max()), source.wall_m / size_m, dofs)
     except TooThin as error:
         raise MeshUnusable(
             f"{name} has walls of {source.wall_m:g} m, too thin for its size; expected wall_m of at least "
