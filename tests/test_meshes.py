@@ -173,6 +173,26 @@ def test_a_shell_from_a_surface_rings_as_our_tube() -> None:
     np.testing.assert_allclose(found, expected, rtol=0.06)  # open edges come out rounded: half a wall longer
 
 
+def test_parts_that_nearly_touch_ring_as_one() -> None:
+    """A bar sawn through, glued over a gap of two thirds of a cube of the lattice, rings as the whole within 10 %."""
+    whole = solve(Body("bar", (1.0, 0.2, 0.15)), 0.29).omega[:4]
+    half, away = trimesh.creation.box((0.48, 0.2, 0.15)).triangles, np.array([0.26, 0, 0])
+    halves = np.concatenate([half + away, half - away])
+    solid = filled(halves, dofs=12_000)
+    assert solid.lost == 0
+    assert solid.part.n_unknowns < solid.part.nodes.shape[1]
+    np.testing.assert_allclose(solve_solid(solid.part, 0.29, 4).omega, whole, rtol=0.1)
+
+
+def test_parts_that_are_apart_are_told(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.05)
+    far = ball.copy().apply_translation((0.3, 0, 0)).apply_scale(0.8)
+    corners = np.concatenate([ball.triangles, far.triangles])
+    trimesh.Trimesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)).export(tmp_path / "two.stl")
+    (note,) = solids.solve(Source(tmp_path / "two.stl", "two.stl"), 0.3, 8, 2_000).notes
+    assert "two.stl has loose parts: the largest rings, and 33% of the volume was left out" in note
+
+
 def test_the_first_cell_of_every_mesh_is_well_shaped() -> None:
     part = filled(trimesh.creation.torus(0.4, 0.1).triangles, dofs=6_000).part
     straight = Mesh(part.nodes, part.cells)

@@ -66,10 +66,10 @@ def assembled(part: Mesh, poisson: float) -> tuple[csc_matrix, csc_matrix, float
     element = element_of(part)
     stiffness_rule = get_quadrature(element.functions, element.stiffness_order)
     mass_rule = get_quadrature(element.functions, element.mass_order)
-    n = 3 * part.nodes.shape[1]
+    n = 3 * part.n_unknowns
     K, M, volume = csc_matrix((n, n)), csc_matrix((n, n)), 0.0
     for start in range(0, part.cells.shape[1], _CHUNK):
-        some = Mesh(part.nodes, part.cells[:, start : start + _CHUNK])
+        some = Mesh(part.nodes, part.cells[:, start : start + _CHUNK], part.unknowns)
         blocks, size = mass(some, *mass_rule)
         K, M, volume = (
             K + scatter(some, stiffness(some, poisson, *stiffness_rule)),
@@ -107,9 +107,9 @@ def mass(part: Mesh, points: Array, weights: Array) -> tuple[Array, float]:
 def scatter(part: Mesh, blocks: Array) -> csc_matrix:
     """The sum of all cells' matrices, [dofs, dofs]."""
     n_dofs = 3 * len(part.cells)
-    dofs = (3 * part.cells.T[:, :, None] + np.arange(3)).reshape(-1, n_dofs)
+    dofs = (3 * part.moving(part.cells.T)[:, :, None] + np.arange(3)).reshape(-1, n_dofs)
     place = np.repeat(dofs, n_dofs, axis=1).ravel(), np.tile(dofs, n_dofs).ravel()
-    n = 3 * part.nodes.shape[1]
+    n = 3 * part.n_unknowns
     matrix = coo_matrix((blocks.ravel(), place), shape=(n, n)).tocsc()
     matrix.eliminate_zeros()  # two thirds of the mass
     return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from sfxgen.errors import MeshUnusable
 from sfxgen.physics.elements import assembled, lowest_of_large
 from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
 from sfxgen.physics.modes import N_MODES, N_RIGID, Modes
-from sfxgen.physics.shapes import Array, Body, Mesh
+from sfxgen.physics.shapes import Array, Body, Index, Mesh
 from sfxgen.physics.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.shells import Facets, assembled_shell, out_of_plane
 from sfxgen.physics.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
@@ -26,6 +26,7 @@ VERSION = "3"  # part of the cache key: raise it when the same file would give o
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
+FINER = 3  # times as many unknowns for what comes apart
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
 _HEADER = struct.Struct("<I")
 
@@ -44,18 +45,21 @@ class Source:
 @dataclass(frozen=True)
 class Found:
     """What solving a mesh file gives. body, modes: relative to its longest side, which is `longest` in the file's own
-    numbers. n_dofs: of the solve. notes: for a person, whatever its size."""
+    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person, whatever its size."""
 
     modes: Modes
     body: Body
     longest: float
+    is_shell: bool
+    n_cells: int
     n_dofs: int
     notes: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
         """A JSON head, then the modes; equal ones give equal bytes."""
         head = json.dumps(
-            {"body": asdict(self.body), "longest": self.longest, "n_dofs": self.n_dofs, "notes": self.notes}
+            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "modes")}
+            | {"body": asdict(self.body)}
         ).encode()
         return _HEADER.pack(len(head)) + head + self.modes.to_bytes()
 
@@ -65,7 +69,7 @@ class Found:
         end = _HEADER.size + length
         head = json.loads(data[_HEADER.size : end])
         body = Body(**(head["body"] | {"size": tuple(head["body"]["size"])}))
-        return Found(Modes.from_bytes(data[end:]), body, head["longest"], head["n_dofs"], tuple(head["notes"]))
+        return Found(Modes.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
 
 
 def key(source: Source, poisson: float) -> str:
@@ -87,17 +91,19 @@ def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = US
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
     sheet, notes = _sheet(surface, source, size_m)
+    sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
-        modes, n_dofs = solve_shell(sheet.facets, poisson, n_modes), 6 * len(sheet.facets.points)
-        thickness = float(sheet.facets.walls.mean())
+        modes, shell = solve_shell(sheet.facets, poisson, n_modes), sheet.facets
+        thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
     else:
         solid, notes = _solid(surface, source, size_m, dofs)
-        modes, n_dofs = solve_solid(solid.part, poisson, n_modes), 3 * solid.part.nodes.shape[1]
+        modes = solve_solid(solid.part, poisson, n_modes)
+        n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
         rod = 4 * float(modes.volume / modes.skin_area)
-        thickness = source.wall_m / size_m or min(rod, *(surface.extent / longest)) or rod
-    sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
-    return Found(modes, Body("mesh", sides, thickness), longest, n_dofs, (*surface.notes, *notes))
+        thickness = source.wall_m / size_m or min(rod, *sides) or rod
+    body, notes = Body("mesh", sides, thickness), [*surface.notes, *notes]
+    return Found(modes, body, longest, sheet is not None, n_cells, n_dofs, tuple(notes))
 
 
 def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[str]]:
@@ -138,7 +144,10 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     if not source.wall_m and surface.holes > 0:
         notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
     try:
-        solid = filled(surface.triangles / float(surface.extent.max()), source.wall_m / size_m, dofs)
+        triangles = surface.triangles / float(surface.extent.max())
+        solid = filled(triangles, source.wall_m / size_m, dofs)
+        if solid.lost > LOST and not source.wall_m:  # what is thinner than a cube of the lattice came apart
+            solid = filled(triangles, 0.0, FINER * dofs)
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
@@ -163,7 +172,7 @@ def solve_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> Modes:
     by_node = vectors.reshape(-1, 3, n_modes)
     shapes = np.zeros((len(points), n_modes))
     for i in range(6):
-        outward = np.einsum("fqc,fcm->fqm", normals, by_node[faces[:, i]])
+        outward = np.einsum("fqc,fcm->fqm", normals, by_node[part.moving(faces[:, i])])
         shapes += (values[i][None, :, None] * outward).reshape(len(points), n_modes)
     return _collected(omega, shapes, points, areas, volume)
 
@@ -195,7 +204,7 @@ def _collected(omega: Array, shapes: Array, points: Array, areas: Array, volume:
     )
 
 
-def _skin(part: Mesh) -> tuple[Array, Array, Array, Array, Array]:
+def _skin(part: Mesh) -> tuple[Array, Array, Array, Index, Array]:
     """Quadrature over the skin: points [n, 3], normals [faces, per face, 3], areas [n]; of each face its six nodes
     [faces, 6], and their functions at its points [6, per face]."""
     triangle = ElementTriP2()
