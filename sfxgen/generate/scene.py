@@ -21,7 +21,7 @@ from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
-from sfxgen.physics.modes import Modes
+from sfxgen.physics.families import ModeFamily
 from sfxgen.physics.rigid import FLOOR, Thing, Unstable, fall
 from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import FRAME_S, Blows, Rub, events, touched
@@ -124,9 +124,9 @@ def _start_s(blows: Blows, rubs: Sequence[Rub]) -> float:
 def _ringer(body: Body, size_m: float, material_name: str, damping: float, request: Request) -> Ringer:
     material: Material = MATERIALS[material_name]
     found = request.cached(
-        modal_analysis.key(body, material.poisson), lambda: modal_analysis.solve(body, material.poisson).to_bytes()
+        modal_analysis.key(body, material.poisson), lambda: modal_analysis.family(body, material.poisson).to_bytes()
     )
-    modes = Modes.from_bytes(found)
+    modes = ModeFamily.from_bytes(found).at(material.poisson)
     partials = strike.partials(modes, body, size_m, material, damping, request.rate_hz)
     half = np.array(body.extent) * size_m / 2
     return Ringer(partials, modes.points * size_m, body.shape in ("bar", "plate"), half)

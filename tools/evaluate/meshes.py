@@ -27,9 +27,10 @@ from sfxgen.errors import MeshUnusable
 from sfxgen.generate.impact import render, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import solids
+from sfxgen.physics.families import Modes
 from sfxgen.physics.meshes import read_surface
-from sfxgen.physics.modes import Modes
 
 HOME = Path(__file__).resolve().parents[2] / "build" / "meshes"
 PACKAGES = {
@@ -147,7 +148,7 @@ def sounded(name: str) -> Outcome:
     found = solids.Found.from_bytes(next(iter(store.values())))
     n_faces = len(read_surface(path, name).faces)
     first = float(partials.frequency_hz.min()) if len(partials.frequency_hz) else np.nan
-    modes = found.modes
+    modes = found.family.at(MATERIALS[material].poisson)
     return Outcome(
         name, found, modes, sound, n_faces, first, len(partials.frequency_hz), seconds, list(dict.fromkeys(notes))
     )
