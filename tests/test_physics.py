@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -175,6 +176,23 @@ def test_the_error_shrinks_with_the_mesh() -> None:
     )
     assert np.abs(first / third - 1).max() < 0.03
     assert np.abs(second / third - 1).max() < np.abs(first / third - 1).max() / 3
+
+
+@pytest.mark.parametrize(
+    ("body", "fineness"),
+    [
+        (Body("bar", (1.0, 0.1, 0.05)), (1.0, 2.0, 3.0)),
+        (Body("plate", (1.0, 1.0, 0.1)), (1.0, 2.0, 3.0)),
+        (Body("sphere", (1.0,)), (0.5, 1.0, 2.0)),
+    ],
+    ids=["bar", "plate", "sphere"],
+)
+def test_eigenvalues_converge_with_the_fourth_power_of_the_cells(body: Body, fineness: tuple[float, ...]) -> None:
+    """Elements of order p err as h^{2p} (Strang & Fix 1973, chapter 6), so ours of second order as h⁴: the median of
+    six modes, from halving the sides of all cells."""
+    coarse, fine, exact = (solve(dataclasses.replace(body, fineness=f), 0.3, 12).omega[:6] ** 2 for f in fineness)
+    order = np.log2(np.abs(coarse / exact - 1) / np.abs(fine / exact - 1))
+    assert 3.5 < np.median(order) < 4.6
 
 
 def test_stiffness_and_mass_are_those_of_scikit_fem() -> None:

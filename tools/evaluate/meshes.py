@@ -175,7 +175,7 @@ def pictured(outcomes: Sequence[Outcome], out: Path) -> None:
             hz = outcome.first_hz * outcome.modes.omega[k] / outcome.modes.omega[0]
             axes.set_title(f"{outcome.name}, {hz:,.0f} Hz", fontsize=9)
         axes = figure.add_subplot(len(outcomes), 4, 4 * i + 4)
-        samples = np.asarray(outcome.sound.samples, dtype=np.float64).reshape(len(outcome.sound.samples), -1)[:, 0]
+        samples = np.asarray(outcome.sound.samples[0], dtype=np.float64)
         samples = np.pad(samples, (0, max(0, 4096 - len(samples))))
         frequency, at, power = spectrogram(samples, outcome.sound.rate_hz, nperseg=1024, noverlap=768)
         level = 10 * np.log10(power / power.max() + 1e-12)
@@ -209,7 +209,7 @@ def main() -> int:
         asked.sounds.mkdir(parents=True, exist_ok=True)
         for o in done:
             soundfile.write(
-                asked.sounds / f"{o.name}.wav", o.sound.samples / max(o.sound.peak, 1e-9) * 0.9, o.sound.rate_hz
+                asked.sounds / f"{o.name}.wav", o.sound.samples.T / max(o.sound.peak, 1e-9) * 0.9, o.sound.rate_hz
             )
     return 1 if failed else 0
 
