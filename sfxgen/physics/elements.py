@@ -18,7 +18,7 @@ from sfxgen.physics.shapes import Array, Index, Mesh
 
 _CHUNK = 4096  # cells assembled at once: bounds memory
 _BLOCK = 16  # vectors that are solved for at once: a third of the time of one by one
-_RESIDUAL = 1e-4  # of a pair, relative: the eigenvalue's own error is its square
+_RESIDUAL = 1e-3  # of a pair, relative: the eigenvalue's own error is its square
 _MOST_STEPS = 60
 
 

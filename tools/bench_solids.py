@@ -1,0 +1,93 @@
+"""Meshes to modes, timed and weighed in processes of their own; part of `python tools/bench.py`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+USUAL_DOFS, N_MODES = 18_700, 60  # of which come 20,000
+STEEL, ALUMINIUM = 0.29, 0.34
+
+
+def block(dofs: int) -> Any:
+    """A block of three unequal sides, filled with tetrahedra of about so many degrees of freedom."""
+    import trimesh
+
+    from sfxgen.physics.tetrahedra import filled
+
+    return filled(trimesh.creation.box((1.0, 0.6, 0.3)).triangles, dofs=dofs).part
+
+
+def usual() -> dict[str, float]:
+    """Seconds of an object's first solve, of another material, and of another size down to its partials."""
+    from sfxgen.manifest.materials import MATERIALS
+    from sfxgen.physics import strike
+    from sfxgen.physics.families import ModeFamily
+    from sfxgen.physics.shapes import Body
+    from sfxgen.physics.solids import family_of_solid
+
+    started = time.perf_counter()
+    part = block(USUAL_DOFS)
+    filled_s = time.perf_counter() - started
+    started = time.process_time()
+    family = family_of_solid(part, STEEL, N_MODES)
+    solved_s = time.process_time() - started
+    data = family.to_bytes()
+    started = time.perf_counter()
+    read = ModeFamily.from_bytes(data)
+    read_s = time.perf_counter() - started
+    times = []
+    for name in ("aluminium", "glass", "wood", "steel", "brass"):
+        started = time.perf_counter()
+        modes = read.at(MATERIALS[name].poisson)
+        times.append(time.perf_counter() - started)
+    body = Body("mesh", (1.0, 0.6, 0.3), 0.3)
+    sizes = []
+    for size_m in (0.1, 0.2, 0.3, 0.4, 0.5):
+        started = time.perf_counter()
+        strike.partials(modes, body, size_m, MATERIALS["steel"], 1.0, 48_000)
+        sizes.append(time.perf_counter() - started)
+    return {
+        "dofs": 3 * part.n_unknowns, "filled_s": filled_s, "solved_s": solved_s, "read_s": read_s,
+        "material_s": float(np.median(times)), "size_s": float(np.median(sizes)),
+    }  # fmt: skip
+
+
+def largest() -> dict[str, float]:
+    """Seconds of a solve at the size bound; the process's peak memory (GB) comes with it."""
+    from sfxgen.physics.solids import family_of_solid
+    from sfxgen.physics.tetrahedra import MOST_DOFS
+
+    part = block(MOST_DOFS)
+    started = time.process_time()
+    family_of_solid(part, STEEL, N_MODES)
+    return {"dofs": 3 * part.n_unknowns, "solved_s": time.process_time() - started}
+
+
+def million() -> dict[str, float]:
+    """Seconds to read and mend a surface of 1.3 million triangles."""
+    import trimesh
+
+    from sfxgen.physics.meshes import cleaned
+
+    ball = trimesh.creation.icosphere(subdivisions=8)
+    started = time.perf_counter()
+    surface = cleaned(np.asarray(ball.vertices), np.asarray(ball.faces))
+    return {"faces": len(ball.faces), "left": len(surface.faces), "read_s": time.perf_counter() - started}
+
+
+def main() -> int:
+    import resource
+
+    found = {"usual": usual, "largest": largest, "million": million}[sys.argv[1]]()
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024) / 1e6
+    print(json.dumps(found | {"peak_gb": peak_gb}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
