@@ -21,10 +21,12 @@ from sfxgen.generate.scene import render
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import MOST_BODIES, Scene
 from sfxgen.physics import rigid
+from sfxgen.physics.colliders import Ground
 from sfxgen.physics.restitution import SURFACES, friction, restitution
 from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import events
 from sfxgen.physics.shapes import Body
+from sfxgen.physics.things import GRAVITY_M_S2, Thing, solid
 from sfxgen.plan import plan_project
 from sfxgen.synths.blows import ring
 from sfxgen.synths.modal import BLOCK
@@ -46,11 +48,11 @@ def cached(key: str, make: Callable[[], bytes]) -> bytes:
 REQUEST = Request(cached=cached)
 
 
-def ball(material: str, height_m: float, diameter_m: float = 0.05) -> rigid.Thing:
+def ball(material: str, height_m: float, diameter_m: float = 0.05) -> Thing:
     body = Body("sphere", (1.0,))
-    whole = rigid.solid(body, diameter_m, MATERIALS[material].density_kg_m3)
+    whole = solid(body, diameter_m, MATERIALS[material].density_kg_m3)
     place = np.array([0.0, 0.0, height_m + diameter_m / 2])
-    return rigid.Thing(body, diameter_m, material, whole, place, UPRIGHT, STILL, STILL)
+    return Thing(body, diameter_m, material, whole, place, UPRIGHT, STILL, STILL)
 
 
 def scene(**section: Any) -> Scene:
@@ -77,9 +79,9 @@ def centroid_hz(audio: Audio) -> float:
 def test_a_dropped_ball_bounces_as_the_closed_form_says(material: str, floor: str) -> None:
     """First at √(2h/g), within a millisecond; then after 2 e √(2h/g), and each interval e times the one before."""
     thing, e = ball(material, 0.48), restitution(material, floor)
-    log = rigid.fall([thing], floor, 2.0)
+    log = rigid.fall([thing], Ground(floor), 2.0)
     blows, _ = events(log, [thing], floor, [0.001])
-    first_s = math.sqrt(2 * 0.48 / rigid.GRAVITY_M_S2)
+    first_s = math.sqrt(2 * 0.48 / GRAVITY_M_S2)
     assert blows.at_s[0] == pytest.approx(first_s, abs=1e-3)
     intervals = np.diff(blows.at_s)[:3]
     expected = 2 * first_s * e ** np.arange(1, 4)
@@ -89,9 +91,9 @@ def test_a_dropped_ball_bounces_as_the_closed_form_says(material: str, floor: st
 def test_the_impulse_of_a_blow_is_its_change_of_momentum() -> None:
     """(1 + e) m v of a single bounce, and over a whole run what the floor gave is what gravity took."""
     thing = ball("glass", 0.3)
-    log = rigid.fall([thing], "glass", 1.5)
+    log = rigid.fall([thing], Ground("glass"), 1.5)
     blows, _ = events(log, [thing], "glass", [0.001])
-    speed = math.sqrt(2 * rigid.GRAVITY_M_S2 * 0.3)
+    speed = math.sqrt(2 * GRAVITY_M_S2 * 0.3)
     e = restitution("glass", "glass")
     assert blows.impulse_n_s[0] == pytest.approx((1 + e) * thing.solid.mass_kg * speed, rel=0.02)
 
@@ -102,13 +104,13 @@ def test_momentum_is_kept_and_energy_is_never_gained(action: str) -> None:
     spec = scene(bodies=boxes(4), action=action, height_m=0.3, speed_m_s=1.5)
     draw = Draw(3)
     things = placed(spec, draw, draw.rng()).things
-    log = rigid.fall(things, "stone", 1.5)
+    log = rigid.fall(things, Ground("stone"), 1.5)
     assert log.energy <= 1.01
     begin = sum(thing.solid.mass_kg * thing.velocity[2] for thing in things)
     there_s = sum(t.solid.mass_kg * (log.n_steps * log.step_s - t.start_s) for t in things)
     given = log.impulse_n_s[2]
     assert given > 0
-    lost = log.momentum[:, 2].sum() - begin + rigid.GRAVITY_M_S2 * there_s
+    lost = log.momentum[:, 2].sum() - begin + GRAVITY_M_S2 * there_s
     assert given == pytest.approx(lost, rel=1e-3)
 
 
@@ -117,11 +119,11 @@ def test_slender_bodies_that_spin_stay_stable() -> None:
     spec = Scene.model_validate(PRESETS["cutlery_drop"]["scene"])
     for seed in range(3):
         things = placed(spec, Draw(seed), Draw(seed).rng()).things
-        assert rigid.fall(things, "ceramic", 1.0).energy <= 1.01
+        assert rigid.fall(things, Ground("ceramic"), 1.0).energy <= 1.01
 
 
 def test_all_at_rest_ends_the_run() -> None:
-    log = rigid.fall([ball("lead", 0.1)], "lead", 10.0)
+    log = rigid.fall([ball("lead", 0.1)], Ground("lead"), 10.0)
     assert log.n_steps * log.step_s < 2
 
 
@@ -140,11 +142,11 @@ def test_all_at_rest_ends_the_run() -> None:
     ids=["sphere", "box", "tube"],
 )
 def test_mass_and_inertia(body: Body, size_m: float, mass_kg: float, inertia: list[float]) -> None:
-    whole = rigid.solid(body, size_m, 1000.0)
+    whole = solid(body, size_m, 1000.0)
     assert whole.mass_kg == pytest.approx(1000 * mass_kg, rel=2e-3)
     np.testing.assert_allclose(whole.inertia / whole.mass_kg, inertia, rtol=2e-3)
     np.testing.assert_allclose(whole.centre, 0, atol=1e-12)
-    assert rigid.solid(body, size_m, 1000.0, 5.0).mass_kg == 5.0
+    assert solid(body, size_m, 1000.0, 5.0).mass_kg == 5.0
 
 
 def test_every_material_has_a_surface() -> None:

@@ -12,7 +12,7 @@ from sfxgen.draw import Draw
 from sfxgen.generate.impact import body_of
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics.rigid import GRAVITY_M_S2, ROUND, Solid, Thing, radius_m, solid
+from sfxgen.physics.things import GRAVITY_M_S2, ROUND, Solid, Thing, radius_m, solid
 from sfxgen.physics.shapes import Array, Body
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness

@@ -22,11 +22,13 @@ from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.modes import Modes
-from sfxgen.physics.rigid import FLOOR, Thing, Unstable, fall
+from sfxgen.physics.colliders import Ground
+from sfxgen.physics.rigid import Unstable, fall
 from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import FRAME_S, Blows, Rub, events, touched
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.strike import Partials
+from sfxgen.physics.things import FLOOR, Thing
 from sfxgen.synths.blows import ring
 from sfxgen.synths.modal import BLOCK
 
@@ -69,7 +71,7 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     things = placing.things
     lasts_s = spec.longest_s + placing.before_s
     try:
-        log = fall(things, spec.floor.material, lasts_s, spec.slope_deg, spec.floor.bounce)
+        log = fall(things, Ground(spec.floor.material, spec.slope_deg, spec.floor.bounce), lasts_s)
     except Unstable:
         raise SfxgenError(
             "the bodies of this scene cannot be followed: they gain energy, however little they bounce; "

@@ -1,0 +1,117 @@
+"""The scene as mujoco has it: what touches what, how stiff a contact is and what it gives back."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sfxgen.physics.restitution import HIGHEST, friction, restitution
+from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull
+
+STEPS_A_CONTACT = 16  # time steps in a simulated contact: below 10 a bounce may gain energy; more hold restitution
+IMPEDANCE = (0.99, 0.99, 0.001, 0.5, 2.0)  # mujoco's solimp: nearly hard, so that restitution comes out as asked
+ROLLING = 4e-3  # rolling resistance over radius: a hard ball on a floor that is not perfectly even
+TURNING_S = 3.0  # in which the spin of other round bodies dies away: rolling resistance, without its cost in rows
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The floor: it falls towards +x by slope_deg; bounce multiplies its restitution."""
+
+    material: str
+    slope_deg: float = 0.0
+    bounce: float = 1.0
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How bodies meet in one run: length of a contact (s); what restitution and friction are multiplied by."""
+
+    contact_s: float
+    softer: float = 1.0
+    smoother: float = 1.0
+
+
+def solref(restitution_: float, contact_s: float) -> tuple[float, float]:
+    """mujoco's (−k, −b) of a contact that returns that share of the speed; contact_s: half an undamped swing.
+
+    Spring and dashpot that never pull: they part when the force is 0, so that e = exp(−ζ (π − 2 asin ζ) / √(1 − ζ²))
+    (Schwager & Pöschel, "Coefficient of restitution and linear-dashpot model revisited", 2007). ζ by bisection;
+    k = (π/t)², b = 2 ζ √k. They touch for (π − 2 asin ζ) / √(k (1 − ζ²)): t when nothing is lost, 0.64 t at most loss.
+    """
+    low, high = 0.0, 0.999
+    for _ in range(40):
+        zeta = (low + high) / 2
+        e = math.exp(-zeta * (math.pi - 2 * math.asin(zeta)) / math.sqrt(1 - zeta**2))
+        low, high = (zeta, high) if e > restitution_ else (low, zeta)
+    k = (math.pi / contact_s) ** 2
+    return -k, -2 * zeta * math.sqrt(k)
+
+
+def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeting) -> Any:
+    spec = mujoco.MjSpec()
+    slope = math.radians(floor.slope_deg)
+    spec.option.timestep = meeting.contact_s / STEPS_A_CONTACT
+    spec.option.gravity = [GRAVITY_M_S2 * math.sin(slope), 0.0, -GRAVITY_M_S2 * math.cos(slope)]
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    # Explicit steps feed energy into slender bodies that spin; implicit ones take a little (of very fast spins, much).
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=0)
+    n_geoms: list[int] = []
+    for i, thing in enumerate(things):
+        body = spec.worldbody.add_body(name=f"b{i}", pos=thing.place, quat=thing.turn)
+        body.add_freejoint()
+        body.explicitinertial = True
+        body.mass, body.ipos, body.inertia = thing.solid.mass_kg, thing.solid.centre, thing.solid.inertia
+        n_geoms.append(_add_geoms(mujoco, spec, body, thing, i))
+        for j in range(FLOOR, i):
+            e = restitution(thing.material, floor.material if j == FLOOR else things[j].material) * thing.bounce
+            e *= meeting.softer * (floor.bounce if j == FLOOR else things[j].bounce)
+            mu = friction(thing.material, floor.material if j == FLOOR else things[j].material)
+            rolling = ROLLING * _ball_m(thing)
+            settings = {
+                "condim": 6 if j == FLOOR and rolling else 3,
+                "friction": [meeting.smoother * mu, meeting.smoother * mu, 0.1 * rolling, rolling, rolling],
+                "solref": solref(min(HIGHEST, e), meeting.contact_s),
+                "solimp": IMPEDANCE,
+            }
+            others = ["floor"] if j == FLOOR else [f"g{j}_{k}" for k in range(n_geoms[j])]
+            for other, k in itertools.product(others, range(n_geoms[i])):
+                pair = spec.add_pair(name=f"{other}-g{i}_{k}", geomname1=other, geomname2=f"g{i}_{k}")
+                for name, value in settings.items():
+                    setattr(pair, name, value)
+    model = spec.compile()
+    for i, thing in enumerate(things):
+        if thing.body.shape in ROUND:
+            model.dof_damping[6 * i + 3 : 6 * i + 6] = thing.solid.inertia / TURNING_S
+    return model
+
+
+def _ball_m(thing: Thing) -> float:
+    """Radius of a ball (m), 0 for the others."""
+    return thing.body.extent[0] * thing.size_m / 2 if thing.body.shape == "sphere" else 0.0
+
+
+def _add_geoms(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> int:
+    """The parts of a thing that touch, named by their order; how many."""
+    pieces = thing.pieces or ((hull(thing.body, thing.size_m),) if thing.body.shape in ("bowl", "bell") else ())
+    for k, piece in enumerate(pieces):
+        name = f"g{index}_{k}"
+        mesh = spec.add_mesh(name=name, uservert=piece.ravel())
+        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+        body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, contype=0, conaffinity=0)
+    if pieces:
+        return len(pieces)
+    extent = np.array(thing.body.extent) * thing.size_m / 2
+    kind, size = mujoco.mjtGeom.mjGEOM_BOX, extent.tolist()
+    if thing.body.shape == "sphere":
+        kind, size = mujoco.mjtGeom.mjGEOM_SPHERE, [extent[0], 0, 0]
+    elif thing.body.shape in ("cylinder", "tube"):
+        kind, size = mujoco.mjtGeom.mjGEOM_CYLINDER, [extent[0], extent[2], 0]
+    body.add_geom(name=f"g{index}_0", type=kind, size=size, contype=0, conaffinity=0)
+    return 1
