@@ -12,8 +12,10 @@ from sfxgen.draw import Draw
 from sfxgen.generate.impact import body_of
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics.things import GRAVITY_M_S2, ROUND, Solid, Thing, radius_m, solid
+from sfxgen.physics.fracture import grains
+from sfxgen.physics.rigid import Crack
 from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.things import GRAVITY_M_S2, NOTHING, ROUND, Solid, Thing, product, radius_m, rotation, solid
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 ROOM = 1.02  # between bounding spheres
@@ -38,12 +40,14 @@ class Kind:
 @dataclass(frozen=True)
 class Placing:
     """things, and of each the line of `bodies` that it came from; edge_m: of each line; before_s: what passes at least
-    before the last has begun to be heard."""
+    before the last has begun to be heard; fragile: thing → how many shards it breaks into; struck: at the start."""
 
     things: tuple[Thing, ...]
     kind: tuple[int, ...]
     edge_m: tuple[float, ...]
     before_s: float
+    fragile: dict[int, int]
+    struck: tuple[Crack, ...] = ()
 
 
 def placed(spec: Scene, draw: Draw, rng: np.random.Generator) -> Placing:
@@ -60,9 +64,12 @@ def placed(spec: Scene, draw: Draw, rng: np.random.Generator) -> Placing:
         order = [order[i] for i in rng.permutation(len(order))]
     things = _ACTIONS[spec.action](spec, [kinds[k] for k in order], height, speed, rng)
     latest = max(thing.start_s for thing in things)
-    falls = spec.action in ("drop", "throw", "pile")
+    falls = spec.action in ("drop", "throw", "pile", "break")
     before = math.sqrt(2 * max(float(t.place[2]) for t in things) / GRAVITY_M_S2) if falls else 0.0
-    return Placing(tuple(things), tuple(order), edges, latest + before)
+    ranges = {i: spec.shards(spec.bodies[k]) for i, k in enumerate(order)}
+    fragile = {i: int(rng.integers(pair[0], pair[1] + 1)) for i, pair in ranges.items() if pair}
+    struck = tuple(_blow(things[i], i, speed, rng) for i in fragile) if spec.action == "break" else ()
+    return Placing(tuple(things), tuple(order), edges, latest + before, fragile, struck)
 
 
 def _kind(spec: Scene, k: int) -> Kind:
@@ -116,7 +123,7 @@ def _roll(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.r
         own = speed * (1 + 0.1 * rng.uniform(-1, 1))
         rolls = kind.body.shape in ROUND
         radius = float(kind.body.extent[0] if rolls else kind.body.extent[2]) * kind.size_m / 2
-        turn = _times(_about(2, yaw), _about(0, -math.pi / 2)) if rolls else _about(2, yaw)
+        turn = product(_about(2, yaw), _about(0, -math.pi / 2)) if rolls else _about(2, yaw)
         place = np.array([room * (i // side), room * (i % side), radius + GAP_M])
         velocity = own * np.array([math.cos(yaw), math.sin(yaw), 0.0])
         turning = own / radius if rolls or kind.body.shape == "sphere" else 0.0
@@ -158,8 +165,48 @@ def _topple(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np
     return things
 
 
+def _stand(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    """Side by side, upright, each turned anyhow about the vertical, its lowest point at `height`. What is flat stands
+    on its edge, as a pane does."""
+    things, along = [], 0.0
+    for kind in kinds:
+        flat = kind.body.shape == "plate" or (kind.body.shape == "cylinder" and kind.body.size[1] < 1)
+        upright = _about(0, math.pi / 2) if flat else _about(0, 0.0)
+        tall = kind.body.extent[1 if flat else 2] * kind.size_m
+        hung = kind.body.shape in ("bowl", "bell")  # these have their origin at the rim
+        turn = product(_about(2, rng.uniform(0, 2 * math.pi)), upright)
+        along += ROOM * kind.radius_m
+        things.append(_thing(kind, np.array([0.0, along, height + tall * (1.0 if hung else 0.5)]), turn,
+                             np.zeros(3), np.zeros(3)))  # fmt: skip
+        along += ROOM * kind.radius_m + spec.spread_m
+    return things
+
+
+def _blow(thing: Thing, index: int, speed: float, rng: np.random.Generator) -> Crack:
+    """Of something heavy, level but for a little, somewhere on the side that it comes to."""
+    found = grains(thing.body)
+    turn = rotation(thing.turn[None])[0]
+    flat = thing.body.shape == "plate" or (thing.body.shape == "cylinder" and thing.body.size[1] < 1)
+    way = turn[:, 2] * (1 if rng.uniform() < 0.5 else -1) if flat else _level(rng)
+    places = found.surface @ turn.T * thing.size_m
+    # Of the points where it enters the body, one towards the middle.
+    depth = places @ way
+    across = places - depth[:, None] * way
+    middle = places.mean(axis=0)
+    off = across - (middle - (middle @ way) * way) - 0.25 * thing.reach_m * rng.standard_normal(3)
+    score = np.linalg.norm(off, axis=1) + 0.3 * depth
+    return Crack(index, NOTHING, thing.place + places[int(score.argmin())], way, speed, 0.0)
+
+
+def _level(rng: np.random.Generator) -> Array:
+    angle = rng.uniform(0, 2 * math.pi)
+    way = np.array([math.cos(angle), math.sin(angle), -0.2])
+    return np.asarray(way / np.linalg.norm(way))
+
+
 _Action = Callable[[Scene, list[Kind], float, float, np.random.Generator], list[Thing]]
-_ACTIONS: dict[str, _Action] = {"drop": _drop, "throw": _throw, "roll": _roll, "pile": _pile, "topple": _topple}
+_ACTIONS: dict[str, _Action] = {"drop": _drop, "throw": _throw, "roll": _roll, "pile": _pile, "topple": _topple,
+                               "break": _stand}  # fmt: skip
 
 
 def _any_turn(rng: np.random.Generator) -> Array:
@@ -177,12 +224,6 @@ def _about(axis: int, angle: float) -> Array:
     quaternion = np.zeros(4)
     quaternion[0], quaternion[1 + axis] = math.cos(angle / 2), math.sin(angle / 2)
     return quaternion
-
-
-def _times(left: Array, right: Array) -> Array:
-    """The quaternion that turns by `right`, then by `left`."""
-    w, v = left[0] * right[0] - left[1:] @ right[1:], np.cross(left[1:], right[1:])
-    return np.array([w, *(left[0] * right[1:] + right[0] * left[1:] + v)])
 
 
 def _into(turn: Array, vector: Array) -> Array:

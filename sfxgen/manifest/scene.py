@@ -13,6 +13,8 @@ from sfxgen.manifest.impact import Cylinder, Primitive
 from sfxgen.manifest.materials import MaterialName
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds
+MOST_SHARDS = 40
+BREAKS = (12, 18)  # of a body that `action: break` breaks and that does not say into how many
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class SceneBody(Spec):
     damping: Annotated[float, Field(ge=0.1, le=200)] = Field(
         1.0, description="Internal damping, times that of the material; bodies that lie decay faster by themselves."
     )
+    breaks: Annotated[tuple[int, int], CountBetween(2, MOST_SHARDS)] | None = Field(
+        None, description="It breaks under its first hard blow, into so many shards: a number, or [low, high]."
+    )
 
 
 class Floor(Spec):
@@ -86,16 +91,17 @@ class Scene(Spec):
         description="The bodies; in a stack the first is the lowest.",
     )
     floor: Floor = Field(Floor(), description="What they fall onto.")
-    action: Literal["drop", "throw", "roll", "pile", "topple"] = Field(
+    action: Literal["drop", "throw", "roll", "pile", "topple", "break"] = Field(
         "drop",
         description="drop: all at once; throw: with a speed, upwards and on; roll: along the floor; pile: one after "
-        "another onto a heap; topple: a stack that is pushed over.",
+        "another onto a heap; topple: a stack that is pushed over; break: struck where they stand, into pieces.",
     )
     height_m: Annotated[tuple[float, float], Between(0.005, 20)] = Field(
-        (0.6, 1.0), description="How far they fall in drop, throw and pile (m); layers range over it."
+        (0.6, 1.0), description="How far they fall in drop, throw, pile and break (m); layers range over it."
     )
     speed_m_s: Annotated[tuple[float, float], Between(0, 30)] = Field(
-        (0.8, 1.6), description="Speed of throw and roll, and of the top in topple (m/s); layers range over it."
+        (0.8, 1.6),
+        description="Speed (m/s) of throw, of roll, of the top in topple, of the blow in break; layers range over it.",
     )
     spin_hz: Annotated[tuple[float, float], Between(0, 50)] = Field(
         (0.0, 3.0), description="Turns a second about a random axis (Hz), in drop, throw and pile."
@@ -119,7 +125,7 @@ class Scene(Spec):
 
     @model_validator(mode="after")
     def _few_enough(self) -> Self:
-        most = sum(body.count[1] for body in self.bodies)
+        most = sum(body.count[1] * (self.shards(body) or (1, 1))[1] for body in self.bodies)
         if most > MOST_BODIES:
             raise PydanticCustomError(
                 "bodies",
@@ -127,3 +133,7 @@ class Scene(Spec):
                 {"most": most, "limit": MOST_BODIES, "key": "bodies"},
             )
         return self
+
+    def shards(self, body: SceneBody) -> tuple[int, int] | None:
+        """Into how many pieces a body of this scene breaks, [low, high]; None: it does not."""
+        return body.breaks or (BREAKS if self.action == "break" else None)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.physics.colliders import STEPS_A_CONTACT, Ground, Meeting, model_of
+from sfxgen.physics.colliders import Ground, Meeting, model_of
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, rotation
 
@@ -149,7 +149,8 @@ def _run(things: Sequence[Thing], floor: Ground, lasts_s: float, meeting: Meetin
     lowest = float(masses.sum()) * math.sin(slope) * GRAVITY_M_S2 * 0.5 * GRAVITY_M_S2 * math.sin(slope) * lasts_s**2
     start_energy, fastest = energy(), _fastest_m_s(things)
     most, still, kept = 0.0, 0, []
-    fragile, cracks = bool(np.isfinite(weak).any()), ()
+    fragile = bool(np.isfinite(weak).any())
+    cracks: tuple[Crack, ...] = ()
     n_steps = round(lasts_s / step_s)
     budget = start_energy
     while step < n_steps:

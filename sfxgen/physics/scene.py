@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import MATERIALS
-from sfxgen.physics.contact import Contact
 from sfxgen.physics.colliders import STEPS_A_CONTACT
+from sfxgen.physics.contact import Contact
 from sfxgen.physics.rigid import Log
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.things import FLOOR, Thing
@@ -21,6 +21,7 @@ QUIETEST = 1e-3  # blows softer than this share of the body's hardest are left o
 HARDEST = 3.0  # impulse over (reduced mass × approach) beyond which the rest is weight, not blow
 FLATTEST_M = 0.05  # radius of a contact between two faces, which are never quite even
 SLOWEST_M_S = 1e-3
+LYING = 0.97  # of a normal along the thinnest axis of a body: there it meets others with a face
 FRAME_S = 0.005  # rubbing forces are means over such frames: a low-pass at about 100 Hz, since solvers chatter
 CELL = 1.2  # places on a body are told apart by the rounding of this times their share of the half extent
 
@@ -44,16 +45,23 @@ class Blows:
         return Blows(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
 
+def joined(parts: Sequence[Blows]) -> Blows:
+    """All of them, in order of time."""
+    whole = Blows(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Blows)})
+    return whole.where(np.argsort(whole.at_s, kind="stable"))
+
+
 @dataclass(frozen=True)
 class Rub:
     """A pair that slides or rolls. force_n, sweep_m_s: [frames] of FRAME_S, from the start of the run; local: [2, 3],
-    the mean place on each (m), weighted by force."""
+    the mean place on each (m), weighted by force. begin: frames before the first."""
 
     first: int
     second: int
     force_n: Array
     sweep_m_s: Array
     local: Array
+    begin: int = 0
 
 
 def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> tuple[Blows, list[Rub]]:
@@ -91,7 +99,7 @@ def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[floa
     )
     blows = blows.where(_heard(blows, len(things)))
     blows = blows.where(np.argsort(blows.at_s, kind="stable"))
-    times = [_contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
+    times = [contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
     return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early])
 
 
@@ -127,23 +135,23 @@ def _heard(blows: Blows, n_things: int) -> NDArray[np.bool_]:
     return np.asarray((blows.impulse_n_s >= floor) & (blows.impulse_n_s > 0))
 
 
-def _contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
+def contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
     """Hertz's contact time: reduced mass as the contact feels it, turning included, and the radii at that place."""
     compliance, curvature, per_kg = 0.0, 0.0, 0.0
     for side, index in enumerate((int(blows.first[i]), int(blows.second[i]))):
-        material = MATERIALS[floor if index == FLOOR else things[index].material]
+        material = MATERIALS[floor if index < 0 else things[index].material]
         compliance += (1 - material.poisson**2) / material.youngs_pa
-        if index == FLOOR:
+        if index < 0:
             continue
         thing, place, normal = things[index], blows.local[i, side], blows.local_normal[i, side]
         lever = np.cross(place - thing.solid.centre, normal)
         per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
-        curvature += curvature_per_m(thing, place, edges_m[index])
+        curvature += curvature_per_m(thing, place, normal, edges_m[index])
     touching = Contact(1 / compliance, 1 / max(curvature, 1 / FLATTEST_M), 1 / per_kg)
     return float(touching.duration_s(np.array(max(float(blows.approach_m_s[i]), SLOWEST_M_S))))
 
 
-def curvature_per_m(thing: Thing, place: Array, edge_m: float) -> float:
+def curvature_per_m(thing: Thing, place: Array, normal: Array, edge_m: float) -> float:
     """Curvature of the skin at a place in the body's frame (1/m): of its edge or corner, its round side, or 0."""
     extent = np.array(thing.body.extent) * thing.size_m / 2
     shape = thing.body.shape
@@ -152,6 +160,8 @@ def curvature_per_m(thing: Thing, place: Array, edge_m: float) -> float:
     if shape in ("bowl", "bell"):
         return 1 / edge_m if place[2] > -0.05 * 2 * extent[2] else float(1 / extent[0])
     out = np.abs(place) / extent
+    if thing.pieces:  # of no plain shape: it meets others with its edges, unless it lies flat
+        return 0.0 if abs(normal[2]) > LYING and out[:2].max() < 0.5 else 1 / edge_m
     if shape in ("cylinder", "tube"):
         on_end, on_side = out[2] > 0.92, float(np.hypot(out[0], out[1])) > 0.92
         return 1 / edge_m if on_end and on_side else 0.0 if on_end else float(0.5 / extent[0])

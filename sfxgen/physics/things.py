@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import ConvexHull
 from skfem.quadrature import get_quadrature
 
 from sfxgen.physics.elements import HEXAHEDRON
@@ -13,6 +14,7 @@ from sfxgen.physics.shapes import Array, Body, mesh
 
 GRAVITY_M_S2 = 9.81
 FLOOR = -1  # stands for the floor where a body's index is expected
+NOTHING = -2  # … and this for what is not there any more, or is no body: a blow from without, a crack
 ROUND = ("cylinder", "tube", "bowl", "bell")
 AROUND = 32  # corners a ring of the hull of a bowl or bell has
 
@@ -82,10 +84,24 @@ def hull(body: Body, size_m: float) -> Array:
     """Points on the outside of a bowl or bell, [n, 3] (m), in the frame of `shapes.mesh`: the rim at z = 0."""
     nodes = mesh(body).nodes
     radius, height = np.hypot(nodes[0], nodes[1]), nodes[2]
-    rings = [(float(radius[np.abs(height - z) < 0.02].max()), z) for z in np.linspace(0, height.min(), 9)[:-1]]
+    outline = np.column_stack([radius, height])
+    outline = outline[ConvexHull(outline).vertices]
+    outline = outline[np.argsort(outline[:, 1], kind="stable")]
+    rings = [(_widest(outline, z), z) for z in np.linspace(0, float(height.min()), 9)[:-1]]
     turn = 2 * np.pi * np.arange(AROUND) / AROUND
     points = [np.column_stack([r * np.cos(turn), r * np.sin(turn), np.full(AROUND, z)]) for r, z in rings]
     return np.asarray(np.concatenate([*points, [[0.0, 0.0, height.min()]]]) * size_m)
+
+
+def _widest(outline: Array, z: float) -> float:
+    """The greatest radius at a height of a convex outline of points (radius, height), which come by height."""
+    best = 0.0
+    for a in outline:
+        for b in outline[outline[:, 1] >= a[1]]:
+            if a[1] <= z <= b[1]:
+                share = (z - a[1]) / (b[1] - a[1]) if b[1] > a[1] else 0.0
+                best = max(best, float(a[0] + share * (b[0] - a[0])), float(a[0]) if share == 0 else 0.0)
+    return best
 
 
 def rotation(quaternion: Array) -> Array:
@@ -97,3 +113,9 @@ def rotation(quaternion: Array) -> Array:
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
     return np.moveaxis(np.array(rows), 2, 0)
+
+
+def product(left: Array, right: Array) -> Array:
+    """The quaternion that turns by `right`, then by `left`."""
+    w, v = left[0] * right[0] - left[1:] @ right[1:], np.cross(left[1:], right[1:])
+    return np.array([w, *(left[0] * right[1:] + right[0] * left[1:] + v)])

@@ -1,0 +1,277 @@
+"""A body that breaks: cut into Voronoi cells about random points, most of them near the blow, which fly apart."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy.spatial import ConvexHull, cKDTree
+
+from sfxgen.physics.elements import HEXAHEDRON
+from sfxgen.physics.shapes import Array, Body, Mesh, mesh
+from sfxgen.physics.things import Solid, Thing, product, rotation
+
+N_SAMPLES = 24_000  # grains that a body is divided into, about
+CORE = 0.25  # of the body's size: how far from the blow the shards are as small as at it
+LEAST_GRAINS = 12  # a smaller cell goes to its neighbours
+APART = 0.96  # the hull of a shard, of its cell: so that neighbours do not press on one another from the start
+MOST_CORNERS = 32  # of a shard
+STOPPED = 0.6  # of the blow's impulse that a rigid body would take without bouncing, when it breaks
+FLYING = 0.25  # of the energy that this costs: goes into the flight of the shards; cracks, heat and sound take the rest
+SPINNING = 0.3  # of that: into their turning
+
+
+@dataclass(frozen=True)
+class Grains:
+    """A body as many grains, lengths relative to its first size. places: [n, 3]; volumes: [n]; surface: [m, 3], points
+    of the grains' corners, those on the skin among them."""
+
+    places: Array
+    volumes: Array
+    surface: Array
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of a body. place (m), turn: of its frame in that of the body: its origin the centre of mass, its axes the
+    principal ones, the longest first. share: of the body's volume; wall_m: what bends in it, its thickness if thin;
+    area_m2: of one face; slender: length over width; hull: [n, 3] (m), in its frame."""
+
+    solid: Solid
+    place: Array
+    turn: Array
+    share: float
+    wall_m: float
+    area_m2: float
+    slender: float
+    hull: Array
+
+
+@lru_cache(maxsize=32)
+def grains(body: Body) -> Grains:
+    """Every cell of the body's mesh divided evenly, along each of its axes into pieces about as long as wide."""
+    part = mesh(body)
+    signs = [np.array(flip) for flip in itertools.product((1, -1), repeat=len(body.mirrors))]
+    corners = part.nodes[:, part.cells]  # [3, 20, cells]
+    sides = [np.linalg.norm(_along(part, axis), axis=0).mean() for axis in range(3)]
+    wanted = N_SAMPLES / len(signs) / part.cells.shape[1]
+    n = _divisions(np.array(sides), wanted)
+    middle = _lattice([(np.arange(k) + 0.5) / k for k in n])
+    jacobian = np.einsum("aec,ebq->cqab", corners, HEXAHEDRON.gradients(middle), optimize=True)
+    volumes = np.abs(np.linalg.det(jacobian)).T.ravel() / middle.shape[1]
+    places = np.einsum("aec,eq->qca", corners, HEXAHEDRON.values(middle), optimize=True).reshape(-1, 3)
+    ends = _lattice([np.linspace(0, 1, k + 1) for k in n])
+    surface = np.einsum("aec,eq->qca", corners, HEXAHEDRON.values(ends), optimize=True).reshape(-1, 3)
+
+    def whole(points: Array) -> Array:
+        copies = []
+        for flip in signs:
+            sign = np.ones(3)
+            sign[list(body.mirrors)] = flip
+            copies.append(points * sign)
+        return np.concatenate(copies)
+
+    return Grains(whole(places), np.tile(volumes, len(signs)), whole(surface))
+
+
+def _along(part: Mesh, axis: int) -> Array:
+    """Vectors from one side of each cell to the other, along a local axis, [3, cells]."""
+    place = np.full((3, 2), 0.5)
+    place[axis] = 0.0, 1.0
+    ends = np.einsum("aec,eq->qac", part.nodes[:, part.cells], HEXAHEDRON.values(place), optimize=True)
+    return np.asarray(ends[1] - ends[0])
+
+
+def _divisions(sides: Array, wanted: float) -> list[int]:
+    """How many pieces along each side make about `wanted` of them, alike in length, one at least."""
+    length = float((np.prod(sides) / wanted) ** (1 / 3))
+    for _ in range(8):
+        n = np.maximum(1, np.rint(sides / length))
+        length *= float((np.prod(n) / wanted) ** (1 / 3))
+    return [int(k) for k in np.clip(n, 1, 40)]
+
+
+def _lattice(axes: Sequence[Array]) -> Array:
+    return np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
+
+
+def split(body: Body, size_m: float, whole: Solid, n: int, struck: Array, rng: np.random.Generator) -> list[Shard]:
+    """The body in about n shards, by a blow at `struck` [3] (m, in its frame). Together they have its mass, and its
+    centre and inertia within the size of a grain.
+
+    Cells about points drawn from the body, their density falling with the distance r from the blow as
+    1 / (CORE + r)²: cells are convex, so that the hulls of shards never overlap, even of a curved wall.
+    """
+    found = grains(body)
+    near = struck / size_m
+    weight = found.volumes / (CORE * max(body.extent) + np.linalg.norm(found.places - near, axis=1)) ** 2
+    seeds = found.places[rng.choice(len(weight), size=n, replace=False, p=weight / weight.sum())]
+    owner = cKDTree(seeds).query(found.places)[1]
+    kept = np.bincount(owner, minlength=n) >= LEAST_GRAINS
+    if not kept.all() and kept.any():
+        seeds = seeds[kept]
+        owner = cKDTree(seeds).query(found.places)[1]
+    corner_owner = cKDTree(seeds).query(found.surface)[1]
+    total = float(found.volumes.sum())
+    density = whole.mass_kg / total / size_m**3
+    shards = []
+    for k in range(len(seeds)):
+        mine = owner == k
+        corners = np.concatenate([found.surface[corner_owner == k], found.places[mine]]) * size_m
+        shards.append(_shard(body, size_m, found.places[mine] * size_m, found.volumes[mine] * size_m**3, corners,
+                             density, total * size_m**3))  # fmt: skip
+    return shards
+
+
+def _shard(
+    body: Body, size_m: float, places: Array, volumes: Array, corners: Array, density: float, whole_m3: float
+) -> Shard:
+    volume = float(volumes.sum())
+    centre = volumes @ places / volume
+    spread = (places - centre).T @ ((places - centre) * volumes[:, None]) / volume
+    axes, spread_along = _principal(spread)
+    grain = float(volumes.mean()) ** (1 / 3)
+    spread_along = np.maximum(spread_along, grain**2 / 12)
+    mass = density * volume
+    inertia = mass * (spread_along.sum() - spread_along)
+    local = (corners - centre) @ axes
+    hull = APART * _few_corners(local[ConvexHull(local).vertices])
+    sides = np.sqrt(12 * spread_along)
+    wall = (body.wall or (min(body.extent) if body.shape in ("bar", "plate", "cylinder") else 0.0)) * size_m
+    wall_m = min(wall, float(sides[2])) if 0 < wall < sides[1] else float(sides[2])
+    return Shard(
+        solid=Solid(mass, np.zeros(3), inertia),
+        place=centre,
+        turn=_quaternion(axes),
+        share=volume / whole_m3,
+        wall_m=wall_m,
+        area_m2=volume / wall_m,
+        slender=float(sides[0] / sides[1]),
+        hull=hull,
+    )
+
+
+def _principal(spread: Array) -> tuple[Array, Array]:
+    """Axes as columns, right-handed, the widest spread first, and the spread along them."""
+    values, vectors = np.linalg.eigh(spread)
+    first, second = vectors[:, 2], vectors[:, 1]
+    first, second = (v * np.sign(v[np.abs(v).argmax()]) for v in (first, second))
+    return np.column_stack([first, second, np.cross(first, second)]), values[::-1].copy()
+
+
+def _few_corners(points: Array) -> Array:
+    """At most MOST_CORNERS of the corners of a hull: those that lie farthest out in evenly spread directions."""
+    if len(points) <= MOST_CORNERS:
+        return points
+    k = np.arange(MOST_CORNERS) + 0.5
+    polar, around = np.arccos(1 - 2 * k / MOST_CORNERS), np.pi * (1 + 5**0.5) * k  # a spiral over the ball
+    ways = np.column_stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)])
+    # Along the body's own proportions, else a flat one would give its faces nearly nothing but its outline.
+    scale = np.maximum(np.ptp(points, axis=0), 1e-9)
+    return np.asarray(points[np.unique(((points / scale) @ ways.T).argmax(axis=0))])
+
+
+def _quaternion(axes: Array) -> Array:
+    """Of a rotation matrix (Shepperd 1978: from the largest of the four, so that nothing small divides)."""
+    trace = float(np.trace(axes))
+    q = np.array([trace, *np.diag(axes)])
+    k = int(q.argmax())
+    if k == 0:
+        v = [1 + trace, axes[2, 1] - axes[1, 2], axes[0, 2] - axes[2, 0], axes[1, 0] - axes[0, 1]]
+    else:
+        i, j, m = k - 1, k % 3, (k + 1) % 3
+        v = [0.0] * 4
+        v[0] = axes[m, j] - axes[j, m]
+        v[1 + i] = 1 + axes[i, i] - axes[j, j] - axes[m, m]
+        v[1 + j], v[1 + m] = axes[j, i] + axes[i, j], axes[m, i] + axes[i, m]
+    four = np.array(v)
+    return np.asarray(four / np.linalg.norm(four))
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What a blow takes from a body that breaks under it. impulse_n_s: along its normal; energy_j: of the blow,
+    ½ m v² with the mass that the contact feels; lost_j: of it, what is not motion of the whole any more."""
+
+    impulse_n_s: float
+    energy_j: float
+    lost_j: float
+
+
+def stop(things: Sequence[Thing | None], place: Array, normal: Array, speed_m_s: float) -> Stop:
+    """Of a blow between two things, None for one that does not give way (the floor), at a place of the world."""
+    per_kg = 0.0
+    for thing in things:
+        if thing is None:
+            continue
+        turn = rotation(thing.turn[None])[0]
+        lever = turn.T @ np.cross(place - thing.place - turn @ thing.solid.centre, normal)
+        per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
+    energy = speed_m_s**2 / per_kg / 2
+    return Stop(STOPPED * speed_m_s / per_kg, energy, energy * (1 - (1 - STOPPED) ** 2))
+
+
+def pushed(thing: Thing, place: Array, impulse: Array) -> Thing:
+    """The thing after an impulse [3] (N s) at a place of the world."""
+    turn = rotation(thing.turn[None])[0]
+    arm = turn @ thing.solid.centre
+    spin = thing.spin + turn.T @ np.cross(place - thing.place - arm, impulse) / thing.solid.inertia
+    centre_speed = thing.velocity + np.cross(turn @ thing.spin, arm) + impulse / thing.solid.mass_kg
+    return replace(thing, velocity=centre_speed - np.cross(turn @ spin, arm), spin=np.asarray(spin))
+
+
+def fragments(
+    thing: Thing, shards: Sequence[Shard], place: Array, normal: Array, flying_j: float, rng: np.random.Generator
+) -> list[Thing]:
+    """The shards as they fly from where the thing is: they keep its momentum and angular momentum, and have flying_j
+    more energy. place: of the blow (m), normal: into the body."""
+    turn = rotation(thing.turn[None])[0]
+    mass = np.array([s.solid.mass_kg for s in shards])
+    centre = np.array([thing.place + turn @ s.place for s in shards])
+    turns = [product(thing.turn, s.turn) for s in shards]
+    axes = rotation(np.array(turns))
+    inertia = np.einsum("iab,ib,icb->iac", axes, np.array([s.solid.inertia for s in shards]), axes)
+    flight, spin = _flight(mass, inertia, centre, place, normal, flying_j, rng)
+    spin_whole = turn @ thing.spin
+    velocity = thing.velocity + np.cross(spin_whole, centre - thing.place) + flight
+    flat = [max(np.ptp(s.hull, axis=0)) for s in shards]
+    made = []
+    for i, shard in enumerate(shards):
+        extent = np.ptp(shard.hull, axis=0) / flat[i]
+        body = Body("plate", tuple(float(f"{side:.6g}") for side in extent))
+        own = axes[i].T @ (spin_whole + spin[i])
+        made.append(Thing(body, float(flat[i]), thing.material, shard.solid, centre[i], turns[i], velocity[i], own,
+                          thing.bounce, thing.start_s, (shard.hull,)))  # fmt: skip
+    return made
+
+
+def _flight(
+    mass: Array, inertia: Array, centre: Array, place: Array, normal: Array, energy_j: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Velocities and spins, [n, 3] each, of that energy, without momentum or angular momentum: away from the blow,
+    faster the nearer, and back where it came from rather than on."""
+    away = centre - place
+    distance = np.linalg.norm(away, axis=1, keepdims=True)
+    size = float(distance.max())
+    way = away / np.maximum(distance, 1e-9) + 0.6 * rng.standard_normal(away.shape)
+    along = (way @ normal)[:, None] * normal
+    way = way - along + 0.5 * np.abs(way @ normal)[:, None] * normal
+    velocity = way * np.exp(-distance / (0.6 * size)) * np.exp(0.5 * rng.standard_normal((len(mass), 1)))
+    spin = rng.standard_normal(away.shape)
+    turning = float(np.einsum("ia,iab,ib->", spin, inertia, spin))
+    moving = float((mass * (velocity**2).sum(1)).sum())
+    spin *= np.sqrt(SPINNING / (1 - SPINNING) * moving / max(turning, 1e-300))
+    middle = mass @ centre / mass.sum()
+    arm = centre - middle
+    velocity -= mass @ velocity / mass.sum()
+    moment = (mass[:, None] * np.cross(arm, velocity)).sum(0) + np.einsum("iab,ib->a", inertia, spin)
+    square = (mass * (arm**2).sum(1)).sum() * np.eye(3) - (mass[:, None] * arm).T @ arm
+    omega = np.linalg.solve(square + inertia.sum(0), moment)
+    velocity -= np.cross(omega, arm)
+    spin -= omega
+    made = (mass * (velocity**2).sum(1)).sum() / 2 + np.einsum("ia,iab,ib->", spin, inertia, spin) / 2
+    gain = float(np.sqrt(energy_j / max(made, 1e-300)))
+    return np.asarray(gain * velocity), np.asarray(gain * spin)
