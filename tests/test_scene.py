@@ -6,18 +6,21 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
+from sound_measures import clicks
 
 import sfxgen
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
+from sfxgen.generate import breaking, ringers
 from sfxgen.generate.poses import placed
 from sfxgen.generate.recipe import Request
-from sfxgen.generate.scene import render
+from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import MOST_BODIES, Scene
 from sfxgen.physics import rigid
@@ -263,9 +266,12 @@ BODIES: list[dict[str, Any]] = [
 def any_scene(seed: int) -> Scene:
     """A scene of one to three bodies of any kind and action, drawn from the seed."""
     rng = np.random.default_rng(seed)
-    action = str(rng.choice(["drop", "throw", "roll", "pile", "topple"]))
+    action = str(rng.choice(["drop", "throw", "roll", "pile", "topple", "break"]))
     chosen = [BODIES[i] for i in rng.integers(0, len(BODIES), int(rng.integers(1, 4)))]
-    bodies = [{"object": item, "bounce": float(rng.uniform(0.3, 1.2))} for item in chosen]
+    bodies: list[dict[str, Any]] = [{"object": item, "bounce": float(rng.uniform(0.3, 1.2))} for item in chosen]
+    for body in bodies:
+        if action == "break" or rng.uniform() < 0.2:
+            body["breaks"] = int(rng.integers(3, 14))
     return scene(
         bodies=bodies,
         action=action,
@@ -277,15 +283,45 @@ def any_scene(seed: int) -> Scene:
     )
 
 
-def check_sane(seed: int) -> None:
-    """No NaN, no energy from nowhere, no click at either end."""
+def with_blows(spec: Scene, draw: Draw) -> tuple[Audio, list[int]]:
+    """A take, and the frames at which its bodies are struck."""
+    begins: list[int] = []
+
+    def noted(*given: Any) -> Any:
+        begins.extend(given[2].tolist())
+        return ring(*given)
+
+    with patch.object(ringers, "ring", noted), patch.object(breaking, "ring", noted):
+        return render(spec, [draw], REQUEST)[0], begins
+
+
+def check_sane(seed: int) -> float:
+    """No NaN, no energy from nowhere, no click anywhere nor at either end. Returns the energy of its bodies at most,
+    relative to what was put in."""
     spec, draw = any_scene(seed), Draw(seed)
-    (audio,) = render(spec, [draw], REQUEST)
+    course = course_of(spec, draw, 48_000, draw.rng())[1]
+    assert course.energy <= 1.02, seed
+    audio, begins = with_blows(spec, draw)
     wave = audio.samples[0].astype(float)
     assert np.isfinite(wave).all(), seed
     assert audio.peak < 50, seed
     assert abs(wave[-1]) <= 1e-3 * max(audio.peak, 1e-9), seed
     assert abs(wave[0]) <= 0.02 * max(audio.peak, 1e-9), seed
+    assert not clicks(wave, audio.rate_hz, begins), (seed, clicks(wave, audio.rate_hz, begins))
+    return course.energy
+
+
+def test_a_click_is_told_from_a_blow() -> None:
+    """A ring that is cut off or begins in its middle clicks; one that begins at 0, or a knock, does not."""
+    t = np.arange(9_600) / 48_000
+    for frequency in (200.0, 3_000.0, 15_000.0):
+        ringing = np.where(t > 0.05, np.exp(-20 * (t - 0.05)) * np.sin(2 * np.pi * frequency * (t - 0.05)), 0.0)
+        assert not clicks(ringing, 48_000, [2_400])
+        knock = np.exp(-(((t - 0.1) / 1e-4) ** 2))
+        assert not clicks(ringing + knock, 48_000, [2_400])
+    low = np.sin(2 * np.pi * 200 * t) * np.exp(-5 * t)
+    assert clicks(np.where(t < 0.1013, low, 0.0), 48_000)
+    assert clicks(low + np.where(t > 0.0507, 0.2, 0.0), 48_000)
 
 
 @pytest.mark.parametrize("block", range(5))

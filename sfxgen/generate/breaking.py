@@ -31,6 +31,7 @@ SPLINTERS = 5.0  # of each size class, over the number of shards
 SIZES = (0.45, 0.32, 0.22, 0.15)  # of splinters, over the length of the middle shard
 SPLINTER_SHARE = 0.03  # of the body's mass, at most
 LEAST_M = 0.0015
+HELD_SHARD = 8.0  # how much faster shards decay while they lie: they have little mass and touch at many points
 HOPS = 6
 SLOWEST_M_S = 0.1
 
@@ -45,7 +46,9 @@ def shard_ringer(shard_proportions: tuple[float, float, float], material_name: s
     modes, body = thinned(Modes.from_bytes(found), member, ratio)
     modes = irregular(modes, rng)
     partials = strike.partials(modes, body, length_m, material, damping, request.rate_hz)
-    return Ringer(partials, modes.points * length_m, body.shape == "plate", np.array(body.extent) * length_m / 2)
+    return Ringer(
+        partials, modes.points * length_m, body.shape == "plate", np.array(body.extent) * length_m / 2, HELD_SHARD
+    )
 
 
 def shard_ringers(

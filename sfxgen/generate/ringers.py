@@ -30,12 +30,14 @@ EDGEWISE = 0.1  # how much of a blow on the narrow side of a plate bends it
 
 @dataclass(frozen=True)
 class Ringer:
-    """A body that sounds. points: [points, 3], where it can be struck (m), in its frame; flat: struck on its faces."""
+    """A body that sounds. points: [points, 3], where it can be struck (m), in its frame; flat: struck on its faces.
+    half: its half extent (m); held: how much faster it decays while it lies."""
 
     partials: Partials
     points: Array
     flat: bool
     half: Array
+    held: float = HELD
 
 
 def ringer_of(body: Body, size_m: float, material_name: str, damping: float, request: Request) -> Ringer:
@@ -87,4 +89,4 @@ def voice(
     amplitude = strike.amplitudes(ringer.partials, points, blows.impulse_n_s[rows] * along, blows.contact_s[rows])
     floor = float(np.linalg.norm(amplitude, axis=1).max()) * 10 ** (END_DB / 20)
     partials = ringer.partials
-    return ring(partials.frequency_hz, partials.decay_per_s, at, amplitude, lying, HELD, floor, n_most, rate_hz)
+    return ring(partials.frequency_hz, partials.decay_per_s, at, amplitude, lying, ringer.held, floor, n_most, rate_hz)

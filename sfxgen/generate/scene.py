@@ -15,7 +15,7 @@ from sfxgen.generate.breaking import CRACK_SPEED, Showering, releases, shard_rin
 from sfxgen.generate.impact import FULL_SCALE_PA, body_of
 from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
-from sfxgen.generate.ringers import HELD, Ringer, floor_of, ringer_of, struck, voice
+from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, struck, voice
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import strike
@@ -35,6 +35,7 @@ CLICK_DB = -45.0  # knocks softer than this beside the hardest are left out
 RUB_S = 1.5  # length of a body's answer to rubbing
 LEAVING_S = 0.6
 CRACKED_S = 0.001  # how long a body still rings as a whole when it breaks, and that much longer the larger it is
+SILENT = 12.0  # times of decay after which nothing is left
 STILL_M_S = 5e-3  # rubbing slower than this is not heard
 
 
@@ -49,10 +50,9 @@ def render(spec: Scene, draws: Sequence[Draw], request: Request) -> list[Audio]:
 
 def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     rng = draw.rng()
-    placing = placed(spec, draw, rng)
     rate_hz, longest_s = request.rate_hz, min(LONGEST_S, request.duration_s or LONGEST_S)
+    placing, course = course_of(spec, draw, rate_hz, rng)
     lasts_s = spec.longest_s + placing.before_s
-    course = _course(spec, placing, lasts_s, BLOCK / rate_hz, rng)
     things, blows, rubs = course.things, course.blows, list(course.rubs)
     if course.ends_s > lasts_s - 0.01:
         blows, rubs = _leaving(blows, rubs, lasts_s)
@@ -80,11 +80,16 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     return _faded(block / FULL_SCALE_PA, rate_hz)
 
 
-def _course(spec: Scene, placing: Placing, lasts_s: float, frame_s: float, rng: np.random.Generator) -> Course:
+def course_of(spec: Scene, draw: Draw, rate_hz: int, rng: np.random.Generator) -> tuple[Placing, Course]:
+    """Where the bodies of one take begin and what happens to them. rng: the draw's. Raises SfxgenError."""
+    placing = placed(spec, draw, rng)
+    lasts_s, frame_s = spec.longest_s + placing.before_s, BLOCK / rate_hz
     ground = Ground(spec.floor.material, spec.slope_deg, spec.floor.bounce)
     edges_m = [placing.edge_m[k] for k in placing.kind]
     try:
-        return follow(placing.things, Setting(ground, lasts_s, frame_s, edges_m, placing.fragile, placing.struck), rng)
+        return placing, follow(
+            placing.things, Setting(ground, lasts_s, frame_s, edges_m, placing.fragile, placing.struck), rng
+        )
     except Unstable:
         raise SfxgenError(
             "the bodies of this scene cannot be followed: they gain energy, however little they bounce; "
@@ -117,6 +122,7 @@ def _cracked(wave: Array, at_s: float, thing: Thing, rate_hz: int) -> Array:
     length_m = max(thing.body.extent) * thing.size_m
     over_s = CRACKED_S + 3 * length_m / (CRACK_SPEED * MATERIALS[thing.material].bar_speed_m_s)
     begin = max(0, round(at_s * rate_hz))
+    wave = wave[: begin + round(SILENT * over_s * rate_hz)]
     wave[begin:] *= np.exp(-np.arange(max(0, len(wave) - begin)) / (over_s * rate_hz))
     return wave
 
@@ -194,8 +200,8 @@ def _rubbed(
             gain = ringer.partials.gain[points]
             floor = float(np.linalg.norm(gain)) * 1e-3
             answer = ring(
-                ringer.partials.frequency_hz, ringer.partials.decay_per_s * HELD, np.zeros(1, dtype=np.int64), gain,
-                np.zeros(1, dtype=bool), 1.0, floor, round(RUB_S * rate_hz), rate_hz,
+                ringer.partials.frequency_hz, ringer.partials.decay_per_s * ringer.held,
+                np.zeros(1, dtype=np.int64), gain, np.zeros(1, dtype=bool), 1.0, floor, round(RUB_S * rate_hz), rate_hz,
             )  # fmt: skip
             parts.append(np.asarray(oaconvolve(force, answer / rate_hz)[:n_most]))
     return parts

@@ -19,8 +19,10 @@ CORE = 0.25  # of the body's size: how far from the blow the shards are as small
 LEAST_GRAINS = 12  # a smaller cell goes to its neighbours
 APART = 0.96  # the hull of a shard, of its cell: so that neighbours do not press on one another from the start
 MOST_CORNERS = 32  # of a shard
-STOPPED = 0.6  # of the blow's impulse that a rigid body would take without bouncing, when it breaks
+STOPPED = 0.6  # of the speed of the blow: what a body has lost of it when it breaks, at most …
+STRONGEST_M_S = 1.5  # … so much: it stands no more, and what is left of the speed its shards keep
 FLYING = 0.25  # of the energy that this costs: goes into the flight of the shards; cracks, heat and sound take the rest
+CRUMBLING = 0.5  # restitution of shards, times that of the body: their edges are sharp and give way
 SPINNING = 0.3  # of that: into their turning
 
 
@@ -210,8 +212,8 @@ def stop(things: Sequence[Thing | None], place: Array, normal: Array, speed_m_s:
         turn = rotation(thing.turn[None])[0]
         lever = turn.T @ np.cross(place - thing.place - turn @ thing.solid.centre, normal)
         per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
-    energy = speed_m_s**2 / per_kg / 2
-    return Stop(STOPPED * speed_m_s / per_kg, energy, energy * (1 - (1 - STOPPED) ** 2))
+    taken = min(STOPPED * speed_m_s, STRONGEST_M_S)
+    return Stop(taken / per_kg, speed_m_s**2 / per_kg / 2, taken * (2 * speed_m_s - taken) / per_kg / 2)
 
 
 def pushed(thing: Thing, place: Array, impulse: Array) -> Thing:
@@ -244,7 +246,7 @@ def fragments(
         body = Body("plate", tuple(float(f"{side:.6g}") for side in extent))
         own = axes[i].T @ (spin_whole + spin[i])
         made.append(Thing(body, float(flat[i]), thing.material, shard.solid, centre[i], turns[i], velocity[i], own,
-                          thing.bounce, thing.start_s, (shard.hull,)))  # fmt: skip
+                          CRUMBLING * thing.bounce, thing.start_s, (shard.hull,)))  # fmt: skip
     return made
 
 
