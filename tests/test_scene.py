@@ -23,10 +23,11 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import MOST_BODIES, Scene
+from sfxgen.physics import friction as friction_model
 from sfxgen.physics import rigid
 from sfxgen.physics.colliders import Ground
+from sfxgen.physics.contact import Contact
 from sfxgen.physics.restitution import SURFACES, friction, restitution
-from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import events
 from sfxgen.physics.shapes import Body
 from sfxgen.physics.things import GRAVITY_M_S2, Thing, solid
@@ -191,21 +192,44 @@ def test_a_body_that_lies_rings_shorter_without_a_seam() -> None:
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
+def rub_force(load_n: float, speed_m_s: float, wheel_m: float = 0.0, floor: str = "stone") -> Any:
+    """The heights under a steel ball for two seconds, and their force, by the model that `friction:` has."""
+    contact, hop, n_frames = Contact(5e10, 0.01, 0.03), 240, 400
+    path = friction_model.path(np.full(hop * n_frames, speed_m_s), 48_000)
+    rng = np.random.default_rng(1)
+    height = friction_model.profile(friction_model.roughness("glass", floor), 1e-5, path, 48_000, rng, wheel_m)
+    return height, friction_model.changing_force(height, contact, 1, np.full(n_frames, load_n), hop, 48_000)
+
+
+def middle_hz(wave: Any) -> float:
+    power = np.abs(np.fft.rfft(wave)) ** 2
+    return float((power * np.fft.rfftfreq(len(wave), 1 / 48_000)).sum() / power.sum())
+
+
 def test_rubbing_follows_load_and_speed() -> None:
-    """Twice the load is twice the force; faster is louder and brighter; at rest there is silence."""
+    """Heavier is louder; faster is louder and brighter; without a load there is silence."""
+    assert np.std(rub_force(2, 1)[1]) > 1.2 * np.std(rub_force(1, 1)[1])
+    assert np.std(rub_force(1, 2)[1]) > 1.2 * np.std(rub_force(1, 0.3)[1])
+    assert middle_hz(rub_force(1, 2)[1]) > 1.2 * middle_hz(rub_force(1, 0.3)[1])
+    assert not rub_force(0, 1)[1].any()
 
-    def force(load: float, speed: float) -> Any:
-        frames = np.ones(400)
-        return surface_noise(load * frames, speed * frames, 0.005, 48_000, np.random.default_rng(1))
 
-    def middle_hz(wave: Any) -> float:
-        power = np.abs(np.fft.rfft(wave)) ** 2
-        return float((power * np.fft.rfftfreq(len(wave), 1 / 48_000)).sum() / power.sum())
+def test_rubbing_under_a_steady_load_is_that_of_friction() -> None:
+    """Window by window or all at once: the same force, but for what lies below a window's resolution."""
+    height, force = rub_force(20.0, 1.0, floor="glass")
+    stiffness, _ = friction_model.pressed(Contact(5e10, 0.01, 0.03), 0.01, 20.0)
+    whole = friction_model.force(height, stiffness, 0.03, 20.0, 48_000)
+    assert np.std(force) == pytest.approx(np.std(whole), rel=0.15)
+    assert np.corrcoef(force[4_800:-4_800], whole[4_800:-4_800])[0, 1] > 0.95
 
-    np.testing.assert_allclose(force(2, 1), 2 * force(1, 1))
-    assert np.std(force(1, 2)) > 1.2 * np.std(force(1, 0.3))
-    assert middle_hz(force(1, 2)) > 1.5 * middle_hz(force(1, 0.3))
-    assert not force(1, 0).any()
+
+def test_a_wheel_rides_over_what_is_narrower_than_itself() -> None:
+    """The larger the wheel, the less it moves; the curvature of its path is about 1/R at most, 1 σ."""
+    small, large = (rub_force(1, 1, wheel_m)[0] for wheel_m in (0.01, 0.3))
+    assert np.std(large) < 0.9 * np.std(small) < 0.9 * np.std(rub_force(1, 1)[0])
+    step_m = 1 / 48_000
+    for wheel_m, height in ((0.01, small), (0.3, large)):
+        assert np.std(np.diff(height, 2) / step_m**2) < 3 / wheel_m
 
 
 def test_faster_is_louder_and_brighter_and_heavier_is_louder() -> None:

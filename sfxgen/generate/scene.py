@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
@@ -15,28 +14,25 @@ from sfxgen.generate.breaking import CRACK_SPEED, Showering, releases, shard_rin
 from sfxgen.generate.impact import FULL_SCALE_PA, body_of
 from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
-from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, struck, voice
+from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, voice
+from sfxgen.generate.rubbing import STILL_M_S, rubbed
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import strike
 from sfxgen.physics.colliders import Ground
 from sfxgen.physics.course import Break, Course, Setting, follow
 from sfxgen.physics.rigid import Unstable
-from sfxgen.physics.rubbing import surface_noise
 from sfxgen.physics.scene import FRAME_S, Blows, Rub, joined
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.things import FLOOR, Thing
-from sfxgen.synths.blows import ring
 from sfxgen.synths.modal import BLOCK
 
 LONGEST_S = 12.0
 LEAD_S = 0.01  # what precedes the middle of the first contact
 CLICK_DB = -45.0  # knocks softer than this beside the hardest are left out
-RUB_S = 1.5  # length of a body's answer to rubbing
 LEAVING_S = 0.6
 CRACKED_S = 0.001  # how long a body still rings as a whole when it breaks, and that much longer the larger it is
 SILENT = 12.0  # times of decay after which nothing is left
-STILL_M_S = 5e-3  # rubbing slower than this is not heard
 
 
 def render(spec: Scene, draws: Sequence[Draw], request: Request) -> list[Audio]:
@@ -71,7 +67,7 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
         showering = Showering(spec.floor.material, _damping(spec, placing, broken), start_s, n_most)
         parts += splinters(broken, things, showering, request, rng)
     parts += _clicks(spec, blows, things, start_s, rate_hz)
-    parts += _rubbed(spec, rubs, ringers, start_s, n_most, rate_hz, rng)
+    parts += rubbed(spec, rubs, things, ringers, start_s, n_most, rate_hz, rng)
     natural = min(n_most, max((len(part) for part in parts), default=0))
     block = np.zeros(round(request.duration_s * rate_hz) if request.duration_s else max(natural, rate_hz // 20))
     for part in parts:
@@ -177,34 +173,6 @@ def _clicks(spec: Scene, blows: Blows, things: Sequence[Thing], start_s: float, 
         end = min(len(block), begin + n)
         block[begin + cut : end] += gain * wave[cut : end - begin]
     return [block]
-
-
-def _rubbed(
-    spec: Scene, rubs: Sequence[Rub], ringers: dict[int, Ringer], start_s: float, n_most: int, rate_hz: int,
-    rng: np.random.Generator,
-) -> list[Array]:  # fmt: skip
-    """What sliding and rolling makes of each body of each pair."""
-    parts = []
-    for rub in rubs:
-        if rub.sweep_m_s.max() < STILL_M_S:
-            continue
-        force = 10 ** (spec.rubbing_db / 20) * surface_noise(rub.force_n, rub.sweep_m_s, FRAME_S, rate_hz, rng)
-        begin = round((rub.begin * FRAME_S - start_s) * rate_hz)
-        force = np.concatenate([np.zeros(max(0, begin)), force[max(0, -begin) :]])[:n_most]
-        for side, index in enumerate((rub.first, rub.second)):
-            ringer = ringers.get(index)
-            if ringer is None or not len(ringer.partials.frequency_hz):
-                continue
-            up = np.array([[0.0, 0.0, 1.0]])
-            points, _ = struck(ringer, index, rub.local[None, side], up)
-            gain = ringer.partials.gain[points]
-            floor = float(np.linalg.norm(gain)) * 1e-3
-            answer = ring(
-                ringer.partials.frequency_hz, ringer.partials.decay_per_s * ringer.held,
-                np.zeros(1, dtype=np.int64), gain, np.zeros(1, dtype=bool), 1.0, floor, round(RUB_S * rate_hz), rate_hz,
-            )  # fmt: skip
-            parts.append(np.asarray(oaconvolve(force, answer / rate_hz)[:n_most]))
-    return parts
 
 
 def _faded(block: Array, rate_hz: int) -> Array:

@@ -54,13 +54,16 @@ def joined(parts: Sequence[Blows]) -> Blows:
 @dataclass(frozen=True)
 class Rub:
     """A pair that slides or rolls. force_n, sweep_m_s: [frames] of FRAME_S, from the start of the run; local: [2, 3],
-    the mean place on each (m), weighted by force. begin: frames before the first."""
+    the mean place on each (m), weighted by force, local_normal: alike. contact: how they touch there. begin: frames
+    before the first."""
 
     first: int
     second: int
     force_n: Array
     sweep_m_s: Array
     local: Array
+    local_normal: Array
+    contact: Contact
     begin: int = 0
 
 
@@ -100,7 +103,7 @@ def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[floa
     blows = blows.where(_heard(blows, len(things)))
     blows = blows.where(np.argsort(blows.at_s, kind="stable"))
     times = [contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
-    return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early])
+    return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early], things, floor, edges_m)
 
 
 def _keys(log: Log, things: Sequence[Thing]) -> NDArray[np.int64]:
@@ -136,19 +139,29 @@ def _heard(blows: Blows, n_things: int) -> NDArray[np.bool_]:
 
 
 def contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
-    """Hertz's contact time: reduced mass as the contact feels it, turning included, and the radii at that place."""
+    """Hertz's contact time at the speed of a blow."""
+    ends = (int(blows.first[i]), int(blows.second[i]))
+    touching = touching_at(ends, blows.local[i], blows.local_normal[i], things, floor, edges_m)
+    return float(touching.duration_s(np.array(max(float(blows.approach_m_s[i]), SLOWEST_M_S))))
+
+
+def touching_at(
+    ends: tuple[int, int], local: Array, local_normal: Array, things: Sequence[Thing], floor: str,
+    edges_m: Sequence[float],
+) -> Contact:  # fmt: skip
+    """How two things touch at a place, local, local_normal: [2, 3] as in `Blows`: the reduced mass as the contact feels
+    it, turning included, and the radii there."""
     compliance, curvature, per_kg = 0.0, 0.0, 0.0
-    for side, index in enumerate((int(blows.first[i]), int(blows.second[i]))):
+    for side, index in enumerate(ends):
         material = MATERIALS[floor if index < 0 else things[index].material]
         compliance += (1 - material.poisson**2) / material.youngs_pa
         if index < 0:
             continue
-        thing, place, normal = things[index], blows.local[i, side], blows.local_normal[i, side]
+        thing, place, normal = things[index], local[side], local_normal[side]
         lever = np.cross(place - thing.solid.centre, normal)
         per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
         curvature += curvature_per_m(thing, place, normal, edges_m[index])
-    touching = Contact(1 / compliance, 1 / max(curvature, 1 / FLATTEST_M), 1 / per_kg)
-    return float(touching.duration_s(np.array(max(float(blows.approach_m_s[i]), SLOWEST_M_S))))
+    return Contact(1 / compliance, 1 / max(curvature, 1 / FLATTEST_M), 1 / per_kg)
 
 
 def curvature_per_m(thing: Thing, place: Array, normal: Array, edge_m: float) -> float:
@@ -168,7 +181,9 @@ def curvature_per_m(thing: Thing, place: Array, normal: Array, edge_m: float) ->
     return 1 / edge_m if (out > 0.92).sum() >= 2 else 0.0
 
 
-def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
+def _rubs(
+    log: Log, kept: NDArray[np.int64], things: Sequence[Thing], floor: str, edges_m: Sequence[float]
+) -> list[Rub]:
     """The contacts that last, frame by frame for each pair."""
     n_frames = int(np.ceil(log.n_steps * log.step_s / FRAME_S)) + 1
     kept = kept[log.force_n[kept] > 0]
@@ -183,9 +198,14 @@ def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
             for values in (log.force_n[rows], moving)
         )
         weight = log.force_n[rows] * (log.sweep_m_s[rows] + 1e-9)
-        local = (log.local[rows] * weight[:, None, None]).sum(0) / weight.sum()
+        local, normal = (
+            (values[rows] * weight[:, None, None]).sum(0) / weight.sum() for values in (log.local, log.local_normal)
+        )
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         sweep = np.asarray(swept / np.maximum(force, 1e-12))
-        rubs.append(Rub(int(log.first[rows[0]]), int(log.second[rows[0]]), force, sweep, local))
+        ends = (int(log.first[rows[0]]), int(log.second[rows[0]]))
+        touching = touching_at(ends, local, normal, things, floor, edges_m)
+        rubs.append(Rub(*ends, force, sweep, local, normal, touching))
     return rubs
 
 
