@@ -224,12 +224,12 @@ def test_rubbing_under_a_steady_load_is_that_of_friction() -> None:
 
 
 def test_a_wheel_rides_over_what_is_narrower_than_itself() -> None:
-    """The larger the wheel, the less it moves; the curvature of its path is about 1/R at most, 1 σ."""
+    """The larger the wheel, the less it moves; its path is bent by 1/R at most, in the mean."""
     small, large = (rub_force(1, 1, wheel_m)[0] for wheel_m in (0.01, 0.3))
     assert np.std(large) < 0.9 * np.std(small) < 0.9 * np.std(rub_force(1, 1)[0])
     step_m = 1 / 48_000
     for wheel_m, height in ((0.01, small), (0.3, large)):
-        assert np.std(np.diff(height, 2) / step_m**2) < 3 / wheel_m
+        assert np.std(np.diff(height, 2) / step_m**2) < 1.02 / wheel_m
 
 
 def test_faster_is_louder_and_brighter_and_heavier_is_louder() -> None:

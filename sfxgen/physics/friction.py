@@ -100,15 +100,15 @@ def profile(
     by a periodic cubic spline. Density by wave number: k^{-β}, flat below 2π / LONGEST_M, times what a patch of
     radius a feels, 1 / (1 + π/4 (k a)³) (Remington 1976). wheel_m: radius of what rolls, 0 for what does not: it rides
     on the crests and bends over no hollow that is narrower than itself. So what the profile adds at wave number k
-    counts as 1 / (1 + R² ∫ κ²), with the square of its curvature κ up to there: beyond the first wave numbers whose
-    curvature is 1 / R, next to nothing.
+    counts as 1 / (1 + R² κ²)², with the mean square of its curvature κ up to there: the whole is then bent by 1 / R at
+    most, since ∫ d(κ²) / (1 + R² κ²)² < 1 / R².
     """
     length_m = float(path_.place_m[-1])
     n = max(4, int(np.ceil(length_m / (path_.top_m_s / rate_hz) - 1e-6)))
     k: Array = 2 * np.pi / length_m * np.arange(1, n // 2 + 1, dtype=np.float64)
     density = spectral_density(rough, k) / (1 + np.pi / 4 * (k * spot_m) ** 3)
     if wheel_m:
-        density /= 1 + wheel_m**2 * np.cumsum(density * k**4) * (2 * np.pi / length_m)
+        density /= (1 + wheel_m**2 * np.cumsum(density * k**4) * (2 * np.pi / length_m)) ** 2
     white = (rng.standard_normal(len(k)) + 1j * rng.standard_normal(len(k))) * np.sqrt(0.5)
     half = np.concatenate([[0], white * np.sqrt(density * (2 * np.pi / length_m) / 2) * n])
     if n % 2 == 0:
