@@ -20,7 +20,8 @@ from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics.course import BREAKING_M_S, Course
-from sfxgen.physics.fracture import FLYING, fragments, grains, pushed, split, stop
+from sfxgen.physics.fracture import FLYING, fragments, pushed, split, stop
+from sfxgen.physics.grains import grains
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.shards import thinned
 from sfxgen.physics.things import GRAVITY_M_S2, Thing, rotation, solid
@@ -52,7 +53,7 @@ def scene(**section: Any) -> Scene:
 
 def followed(seed: int, **section: Any) -> Course:
     draw = Draw(seed)
-    return course_of(scene(**section), draw, 48_000, draw.rng())[1]
+    return course_of(scene(**section), draw, Request(cached=cached), draw.rng())[1]
 
 
 def thing(name: str) -> Thing:

@@ -107,7 +107,7 @@ def test_momentum_is_kept_and_energy_is_never_gained(action: str) -> None:
     """∫ F dt of the floor = change of momentum + weight × time, within 1e-3; energy at most 1 % more."""
     spec = scene(bodies=boxes(4), action=action, height_m=0.3, speed_m_s=1.5)
     draw = Draw(3)
-    things = placed(spec, draw, draw.rng()).things
+    things = placed(spec, draw, draw.rng(), REQUEST).things
     log = rigid.fall(things, Ground("stone"), 1.5)
     assert log.energy <= 1.01
     begin = sum(thing.solid.mass_kg * thing.velocity[2] for thing in things)
@@ -122,7 +122,7 @@ def test_slender_bodies_that_spin_stay_stable() -> None:
     """Explicit steps let the spin of a fork grow without bound."""
     spec = Scene.model_validate(PRESETS["cutlery_drop"]["scene"])
     for seed in range(3):
-        things = placed(spec, Draw(seed), Draw(seed).rng()).things
+        things = placed(spec, Draw(seed), Draw(seed).rng(), REQUEST).things
         assert rigid.fall(things, Ground("ceramic"), 1.0).energy <= 1.01
 
 
@@ -323,7 +323,7 @@ def check_sane(seed: int) -> float:
     """No NaN, no energy from nowhere, no click anywhere nor at either end. Returns the energy of its bodies at most,
     relative to what was put in."""
     spec, draw = any_scene(seed), Draw(seed)
-    course = course_of(spec, draw, 48_000, draw.rng())[1]
+    course = course_of(spec, draw, REQUEST, draw.rng())[1]
     assert course.energy <= 1.02, seed
     audio, begins = with_blows(spec, draw)
     wave = audio.samples[0].astype(float)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from sfxgen.generate.bodies import Kind
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.materials import MATERIALS, Material
+from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
@@ -40,15 +41,11 @@ class Ringer:
     held: float = HELD
 
 
-def ringer_of(body: Body, size_m: float, material_name: str, damping: float, request: Request) -> Ringer:
-    material: Material = MATERIALS[material_name]
-    found = request.cached(
-        modal_analysis.key(body, material.poisson), lambda: modal_analysis.solve(body, material.poisson).to_bytes()
-    )
-    modes = Modes.from_bytes(found)
-    partials = strike.partials(modes, body, size_m, material, damping, request.rate_hz)
-    half = np.array(body.extent) * size_m / 2
-    return Ringer(partials, modes.points * size_m, body.shape in ("bar", "plate"), half)
+def ringer_of(kind: Kind, damping: float, rate_hz: int) -> Ringer:
+    material = MATERIALS[kind.material]
+    partials = strike.partials(kind.modes, kind.rings, kind.rings_m, material, damping, rate_hz)
+    half = np.array(kind.body.extent) * kind.size_m / 2
+    return Ringer(partials, kind.points, kind.body.shape in ("bar", "plate"), half)
 
 
 def floor_of(spec: Scene, request: Request) -> Ringer | None:
@@ -56,7 +53,12 @@ def floor_of(spec: Scene, request: Request) -> Ringer | None:
         return None
     long_m, wide_m = FLOOR_SIZE_M
     body = Body("plate", (1.0, wide_m / long_m, float(f"{spec.floor.thickness_m / long_m:.12g}")))
-    return ringer_of(body, long_m, spec.floor.material, spec.floor.damping, request)
+    material = MATERIALS[spec.floor.material]
+    key = modal_analysis.key(body, material.poisson)
+    found = request.cached(key, lambda: modal_analysis.solve(body, material.poisson).to_bytes())
+    modes = Modes.from_bytes(found)
+    partials = strike.partials(modes, body, long_m, material, spec.floor.damping, request.rate_hz)
+    return Ringer(partials, modes.points * long_m, True, np.array(body.extent) * long_m / 2)
 
 
 def struck(ringer: Ringer, index: int, local: Array, normal: Array) -> tuple[NDArray[np.int64], Array]:

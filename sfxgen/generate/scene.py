@@ -11,7 +11,7 @@ from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.errors import SfxgenError
 from sfxgen.generate.breaking import CRACK_SPEED, Showering, releases, shard_ringers, splinters
-from sfxgen.generate.impact import FULL_SCALE_PA, body_of
+from sfxgen.generate.impact import FULL_SCALE_PA
 from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, voice
@@ -31,6 +31,7 @@ LONGEST_S = 12.0
 LEAD_S = 0.01  # what precedes the middle of the first contact
 CLICK_DB = -45.0  # knocks softer than this beside the hardest are left out
 LEAVING_S = 0.6
+SETTLED_S, SETTLING_M_S = 0.06, 0.05
 CRACKED_S = 0.001  # how long a body still rings as a whole when it breaks, and that much longer the larger it is
 SILENT = 12.0  # times of decay after which nothing is left
 
@@ -47,12 +48,12 @@ def render(spec: Scene, draws: Sequence[Draw], request: Request) -> list[Audio]:
 def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     rng = draw.rng()
     rate_hz, longest_s = request.rate_hz, min(LONGEST_S, request.duration_s or LONGEST_S)
-    placing, course = course_of(spec, draw, rate_hz, rng)
+    placing, course = course_of(spec, draw, request, rng)
     lasts_s = spec.longest_s + placing.before_s
     things, blows, rubs = course.things, course.blows, list(course.rubs)
     if course.ends_s > lasts_s - 0.01:
         blows, rubs = _leaving(blows, rubs, lasts_s)
-    blows = joined([blows, *(releases(broken, things, rng) for broken in course.breaks)])
+    blows = joined([_settled(blows), *(releases(broken, things, rng) for broken in course.breaks)])
     start_s = _start_s(blows, rubs) - LEAD_S
     n_most = round(longest_s * rate_hz)
     skip = round(start_s * rate_hz / BLOCK)
@@ -76,12 +77,12 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     return _faded(block / FULL_SCALE_PA, rate_hz)
 
 
-def course_of(spec: Scene, draw: Draw, rate_hz: int, rng: np.random.Generator) -> tuple[Placing, Course]:
+def course_of(spec: Scene, draw: Draw, request: Request, rng: np.random.Generator) -> tuple[Placing, Course]:
     """Where the bodies of one take begin and what happens to them. rng: the draw's. Raises SfxgenError."""
-    placing = placed(spec, draw, rng)
-    lasts_s, frame_s = spec.longest_s + placing.before_s, BLOCK / rate_hz
+    placing = placed(spec, draw, rng, request)
+    lasts_s, frame_s = spec.longest_s + placing.before_s, BLOCK / request.rate_hz
     ground = Ground(spec.floor.material, spec.slope_deg, spec.floor.bounce)
-    edges_m = [placing.edge_m[k] for k in placing.kind]
+    edges_m = [placing.kinds[k].edge_m for k in placing.kind]
     try:
         return placing, follow(
             placing.things, Setting(ground, lasts_s, frame_s, edges_m, placing.fragile, placing.struck), rng
@@ -97,9 +98,9 @@ def _ringers(
     spec: Scene, placing: Placing, course: Course, request: Request, rng: np.random.Generator
 ) -> dict[int, Ringer]:
     """Thing, or FLOOR → what rings of it."""
-    kinds = [ringer_of(body_of(line.object), line.object.size_m[0], line.object.material, line.damping, request)
-             for line in spec.bodies]  # fmt: skip
-    found = {i: kinds[k] for i, k in enumerate(placing.kind)}
+    lines = [ringer_of(kind, line.damping, request.rate_hz)
+             for kind, line in zip(placing.kinds, spec.bodies, strict=True)]  # fmt: skip
+    found = {i: lines[k] for i, k in enumerate(placing.kind)}
     floor = floor_of(spec, request)
     if floor is not None:
         found[FLOOR] = floor
@@ -136,6 +137,13 @@ def _leaving(blows: Blows, rubs: Sequence[Rub], lasts_s: float) -> tuple[Blows, 
     return softer, [
         replace(rub, force_n=np.asarray(rub.force_n * fade[rub.begin : rub.begin + len(rub.force_n)])) for rub in rubs
     ]
+
+
+def _settled(blows: Blows) -> Blows:
+    """Without those by which what stands at the start comes to bear on the floor."""
+    real = blows.approach_m_s > SETTLING_M_S
+    first_s = float(blows.at_s[real][0]) if real.any() else 0.0
+    return blows.where(real | (blows.at_s > max(SETTLED_S, first_s)))
 
 
 def _start_s(blows: Blows, rubs: Sequence[Rub]) -> float:

@@ -9,7 +9,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Between, Spec
-from sfxgen.manifest.impact import Cylinder, Primitive
+from sfxgen.manifest.impact import AnyBody, Cylinder, FromFile
 from sfxgen.manifest.materials import MaterialName
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds
@@ -47,7 +47,7 @@ class CountBetween:
 class SceneBody(Spec):
     """One kind of body in the scene, and how many of it."""
 
-    object: Annotated[Primitive, Field(discriminator="shape")] = Field(description="Its shape, size and material.")
+    object: Annotated[AnyBody, Field(discriminator="shape")] = Field(description="Its shape, size and material.")
     count: Annotated[tuple[int, int], CountBetween(1, MOST_BODIES)] = Field(
         (1, 1), description="How many there are: a number, or [low, high] for each variation to draw from."
     )
@@ -66,6 +66,16 @@ class SceneBody(Spec):
     breaks: Annotated[tuple[int, int], CountBetween(2, MOST_SHARDS)] | None = Field(
         None, description="It breaks under its first hard blow, into so many shards: a number, or [low, high]."
     )
+    stands: bool = Field(
+        False, description="It stands on the floor, upright, when the others begin: a bowl for coins to fall into."
+    )
+
+    @model_validator(mode="after")
+    def _breakable(self) -> Self:
+        if self.breaks and isinstance(self.object, FromFile):
+            problem = "a body from a file does not break; expected no breaks, or another shape"
+            raise PydanticCustomError("breaks", problem, {"key": "breaks"})
+        return self
 
 
 class Floor(Spec):
@@ -124,6 +134,13 @@ class Scene(Spec):
     )
 
     @model_validator(mode="after")
+    def _something_moves(self) -> Self:
+        if all(body.stands for body in self.bodies):
+            problem = "all bodies stand; expected one that does not"
+            raise PydanticCustomError("stands", problem, {"key": "bodies"})
+        return self
+
+    @model_validator(mode="after")
     def _few_enough(self) -> Self:
         most = sum(body.count[1] * (self.shards(body) or (1, 1))[1] for body in self.bodies)
         if most > MOST_BODIES:
@@ -136,4 +153,16 @@ class Scene(Spec):
 
     def shards(self, body: SceneBody) -> tuple[int, int] | None:
         """Into how many pieces a body of this scene breaks, [low, high]; None: it does not."""
-        return body.breaks or (BREAKS if self.action == "break" else None)
+        struck = self.action == "break" and not body.stands and not isinstance(body.object, FromFile)
+        return body.breaks or (BREAKS if struck else None)
+
+    def with_files(self, files: tuple[str, ...]) -> Scene:
+        """With these paths for those of its bodies from files, in their order."""
+        left = iter(files)
+        bodies = [
+            body.model_copy(update={"object": body.object.model_copy(update={"file": next(left)})})
+            if isinstance(body.object, FromFile)
+            else body
+            for body in self.bodies
+        ]
+        return self.model_copy(update={"bodies": tuple(bodies)})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sfxgen.physics.restitution import HIGHEST, friction, restitution
+from sfxgen.physics.shapes import Array
 from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull
 
 STEPS_A_CONTACT = 16  # time steps in a simulated contact: below 10 a bounce may gain energy; more hold restitution
@@ -62,13 +63,13 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
     # Explicit steps feed energy into slender bodies that spin; implicit ones take a little (of very fast spins, much).
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=0)
-    n_geoms: list[int] = []
+    names: list[tuple[list[str], list[str]]] = []
     for i, thing in enumerate(things):
         body = spec.worldbody.add_body(name=f"b{i}", pos=thing.place, quat=thing.turn)
         body.add_freejoint()
         body.explicitinertial = True
         body.mass, body.ipos, body.inertia = thing.solid.mass_kg, thing.solid.centre, thing.solid.inertia
-        n_geoms.append(_add_geoms(mujoco, spec, body, thing, i))
+        names.append(_add_geoms(mujoco, spec, body, thing, i))
         for j in range(FLOOR, i):
             e = restitution(thing.material, floor.material if j == FLOOR else things[j].material) * thing.bounce
             e *= meeting.softer * (floor.bounce if j == FLOOR else things[j].bounce)
@@ -80,9 +81,9 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
                 "solref": solref(min(HIGHEST, e), meeting.contact_s),
                 "solimp": IMPEDANCE,
             }
-            others = ["floor"] if j == FLOOR else [f"g{j}_{k}" for k in range(n_geoms[j])]
-            for other, k in itertools.product(others, range(n_geoms[i])):
-                pair = spec.add_pair(name=f"{other}-g{i}_{k}", geomname1=other, geomname2=f"g{i}_{k}")
+            others = ["floor"] if j == FLOOR else _parts(things, names, j, i)
+            for other, own in itertools.product(others, names[i][0] if j == FLOOR else _parts(things, names, i, j)):
+                pair = spec.add_pair(name=f"{other}-{own}", geomname1=other, geomname2=own)
                 for name, value in settings.items():
                     setattr(pair, name, value)
     model = spec.compile()
@@ -97,16 +98,33 @@ def _ball_m(thing: Thing) -> float:
     return thing.body.extent[0] * thing.size_m / 2 if thing.body.shape == "sphere" else 0.0
 
 
-def _add_geoms(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> int:
-    """The parts of a thing that touch, named by their order; how many."""
+def _parts(things: Sequence[Thing], names: Sequence[tuple[list[str], list[str]]], own: int, other: int) -> list[str]:
+    """What of a thing meets another: its outside, or its walls where that goes into it."""
+    inside = things[other].reach_m < things[own].fitting_m and not things[other].walls
+    return names[own][1] if inside and names[own][1] else names[own][0]
+
+
+def _add_geoms(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> tuple[list[str], list[str]]:
+    """Names of the parts of a thing that touch: of its outside, and of its walls."""
+    wall_names = [f"w{index}_{k}" for k in range(len(thing.walls))]
+    for name, piece in zip(wall_names, thing.walls, strict=True):
+        _add_hull(mujoco, spec, body, piece, name)
+    return _add_outside(mujoco, spec, body, thing, index), wall_names
+
+
+def _add_hull(mujoco: Any, spec: Any, body: Any, points: Array, name: str) -> None:
+    mesh = spec.add_mesh(name=name, uservert=points.ravel())
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+    body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, contype=0, conaffinity=0)
+
+
+def _add_outside(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> list[str]:
     pieces = thing.pieces or ((hull(thing.body, thing.size_m),) if thing.body.shape in ("bowl", "bell") else ())
-    for k, piece in enumerate(pieces):
-        name = f"g{index}_{k}"
-        mesh = spec.add_mesh(name=name, uservert=piece.ravel())
-        mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
-        body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, contype=0, conaffinity=0)
-    if pieces:
-        return len(pieces)
+    names = [f"g{index}_{k}" for k in range(len(pieces))]
+    for name, piece in zip(names, pieces, strict=True):
+        _add_hull(mujoco, spec, body, piece, name)
+    if names:
+        return names
     extent = np.array(thing.body.extent) * thing.size_m / 2
     kind, size = mujoco.mjtGeom.mjGEOM_BOX, extent.tolist()
     if thing.body.shape == "sphere":
@@ -114,4 +132,4 @@ def _add_geoms(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> i
     elif thing.body.shape in ("cylinder", "tube"):
         kind, size = mujoco.mjtGeom.mjGEOM_CYLINDER, [extent[0], extent[2], 0]
     body.add_geom(name=f"g{index}_0", type=kind, size=size, contype=0, conaffinity=0)
-    return 1
+    return [f"g{index}_0"]

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import cKDTree
 
-from sfxgen.physics.elements import HEXAHEDRON
-from sfxgen.physics.shapes import Array, Body, Mesh, mesh
+from sfxgen.physics.grains import grains
+from sfxgen.physics.hulls import corners_of, principal
+from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.things import Solid, Thing, product, rotation
 
-N_SAMPLES = 24_000  # grains that a body is divided into, about
 CORE = 0.25  # of the body's size: how far from the blow the shards are as small as at it
 LEAST_GRAINS = 12  # a smaller cell goes to its neighbours
 APART = 0.96  # the hull of a shard, of its cell: so that neighbours do not press on one another from the start
-MOST_CORNERS = 32  # of a shard
 STOPPED = 0.6  # of the speed of the blow: what a body has lost of it when it breaks, at most …
 STRONGEST_M_S = 1.5  # … so much: it stands no more, and what is left of the speed its shards keep
 FLYING = 0.25  # of the energy that this costs: goes into the flight of the shards; cracks, heat and sound take the rest
 CRUMBLING = 0.5  # restitution of shards, times that of the body: their edges are sharp and give way
 SPINNING = 0.3  # of that: into their turning
-
-
-@dataclass(frozen=True)
-class Grains:
-    """A body as many grains, lengths relative to its first size. places: [n, 3]; volumes: [n]; surface: [m, 3], points
-    of the grains' corners, those on the skin among them."""
-
-    places: Array
-    volumes: Array
-    surface: Array
 
 
 @dataclass(frozen=True)
@@ -50,54 +37,6 @@ class Shard:
     area_m2: float
     slender: float
     hull: Array
-
-
-@lru_cache(maxsize=32)
-def grains(body: Body) -> Grains:
-    """Every cell of the body's mesh divided evenly, along each of its axes into pieces about as long as wide."""
-    part = mesh(body)
-    signs = [np.array(flip) for flip in itertools.product((1, -1), repeat=len(body.mirrors))]
-    corners = part.nodes[:, part.cells]  # [3, 20, cells]
-    sides = [np.linalg.norm(_along(part, axis), axis=0).mean() for axis in range(3)]
-    wanted = N_SAMPLES / len(signs) / part.cells.shape[1]
-    n = _divisions(np.array(sides), wanted)
-    middle = _lattice([(np.arange(k) + 0.5) / k for k in n])
-    jacobian = np.einsum("aec,ebq->cqab", corners, HEXAHEDRON.gradients(middle), optimize=True)
-    volumes = np.abs(np.linalg.det(jacobian)).T.ravel() / middle.shape[1]
-    places = np.einsum("aec,eq->qca", corners, HEXAHEDRON.values(middle), optimize=True).reshape(-1, 3)
-    ends = _lattice([np.linspace(0, 1, k + 1) for k in n])
-    surface = np.einsum("aec,eq->qca", corners, HEXAHEDRON.values(ends), optimize=True).reshape(-1, 3)
-
-    def whole(points: Array) -> Array:
-        copies = []
-        for flip in signs:
-            sign = np.ones(3)
-            sign[list(body.mirrors)] = flip
-            copies.append(points * sign)
-        return np.concatenate(copies)
-
-    return Grains(whole(places), np.tile(volumes, len(signs)), whole(surface))
-
-
-def _along(part: Mesh, axis: int) -> Array:
-    """Vectors from one side of each cell to the other, along a local axis, [3, cells]."""
-    place = np.full((3, 2), 0.5)
-    place[axis] = 0.0, 1.0
-    ends = np.einsum("aec,eq->qac", part.nodes[:, part.cells], HEXAHEDRON.values(place), optimize=True)
-    return np.asarray(ends[1] - ends[0])
-
-
-def _divisions(sides: Array, wanted: float) -> list[int]:
-    """How many pieces along each side make about `wanted` of them, alike in length, one at least."""
-    length = float((np.prod(sides) / wanted) ** (1 / 3))
-    for _ in range(8):
-        n = np.maximum(1, np.rint(sides / length))
-        length *= float((np.prod(n) / wanted) ** (1 / 3))
-    return [int(k) for k in np.clip(n, 1, 40)]
-
-
-def _lattice(axes: Sequence[Array]) -> Array:
-    return np.array(np.meshgrid(*axes, indexing="ij")).reshape(3, -1)
 
 
 def split(body: Body, size_m: float, whole: Solid, n: int, struck: Array, rng: np.random.Generator) -> list[Shard]:
@@ -134,13 +73,13 @@ def _shard(
     volume = float(volumes.sum())
     centre = volumes @ places / volume
     spread = (places - centre).T @ ((places - centre) * volumes[:, None]) / volume
-    axes, spread_along = _principal(spread)
+    axes, spread_along = principal(spread)
     grain = float(volumes.mean()) ** (1 / 3)
     spread_along = np.maximum(spread_along, grain**2 / 12)
     mass = density * volume
     inertia = mass * (spread_along.sum() - spread_along)
     local = (corners - centre) @ axes
-    hull = APART * _few_corners(local[ConvexHull(local).vertices])
+    hull = APART * corners_of(local)
     sides = np.sqrt(12 * spread_along)
     wall = (body.wall or (min(body.extent) if body.shape in ("bar", "plate", "cylinder") else 0.0)) * size_m
     wall_m = min(wall, float(sides[2])) if 0 < wall < sides[1] else float(sides[2])
@@ -154,26 +93,6 @@ def _shard(
         slender=float(sides[0] / sides[1]),
         hull=hull,
     )
-
-
-def _principal(spread: Array) -> tuple[Array, Array]:
-    """Axes as columns, right-handed, the widest spread first, and the spread along them."""
-    values, vectors = np.linalg.eigh(spread)
-    first, second = vectors[:, 2], vectors[:, 1]
-    first, second = (v * np.sign(v[np.abs(v).argmax()]) for v in (first, second))
-    return np.column_stack([first, second, np.cross(first, second)]), values[::-1].copy()
-
-
-def _few_corners(points: Array) -> Array:
-    """At most MOST_CORNERS of the corners of a hull: those that lie farthest out in evenly spread directions."""
-    if len(points) <= MOST_CORNERS:
-        return points
-    k = np.arange(MOST_CORNERS) + 0.5
-    polar, around = np.arccos(1 - 2 * k / MOST_CORNERS), np.pi * (1 + 5**0.5) * k  # a spiral over the ball
-    ways = np.column_stack([np.cos(around) * np.sin(polar), np.sin(around) * np.sin(polar), np.cos(polar)])
-    # Along the body's own proportions, else a flat one would give its faces nearly nothing but its outline.
-    scale = np.maximum(np.ptp(points, axis=0), 1e-9)
-    return np.asarray(points[np.unique(((points / scale) @ ways.T).argmax(axis=0))])
 
 
 def _quaternion(axes: Array) -> Array:

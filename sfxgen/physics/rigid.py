@@ -99,7 +99,7 @@ def fall(things: Sequence[Thing], ground: Ground, lasts_s: float, fragile: Seque
 
 def _contact_s(things: Sequence[Thing]) -> float:
     """Length of a simulated contact: a body at the fastest speed presses in by v t / π."""
-    thinnest = min(min(t.body.extent) * t.size_m for t in things)
+    thinnest = min((t.body.thickness if t.pieces or t.walls else min(t.body.extent)) * t.size_m for t in things)
     return float(np.clip(math.pi * DEEPEST * thinnest / _fastest_m_s(things), SHORTEST_S, LONGEST_S))
 
 

@@ -48,7 +48,8 @@ def solid(body: Body, size_m: float, density_kg_m3: float, mass_kg: float | None
 class Thing:
     """One body of a scene. place (m), turn (unit quaternion w x y z), velocity (m/s), spin (rad/s, in its own frame)
     are those of its frame at start_s, before which it is not there. bounce multiplies its restitution.
-    pieces: what touches, where the shape does not say it: convex hulls of points [n, 3] (m) in its frame."""
+    pieces: what touches, where the shape does not say it: convex hulls of points [n, 3] (m) in its frame. walls: of a
+    hollow body, what meets a thing that goes into it, of a radius below fitting_m."""
 
     body: Body
     size_m: float
@@ -61,6 +62,8 @@ class Thing:
     bounce: float = 1.0
     start_s: float = 0.0
     pieces: tuple[Array, ...] = ()
+    walls: tuple[Array, ...] = ()
+    fitting_m: float = 0.0
 
     @property
     def reach_m(self) -> float:
