@@ -105,13 +105,14 @@ class Bell(_Body):
 
 
 class FromFile(Spec):
-    """A mesh file, .glb, .gltf, .obj, .stl or .ply: a solid if it is closed, or with `wall_m` a shell."""
+    """A mesh file, .glb, .gltf, .obj, .stl or .ply: a solid if it is closed, a shell if thin or open."""
 
     shape: Literal["mesh"]
     file: Annotated[str, Field(min_length=1)] = Field(description="Path of the mesh, relative to the manifest.")
     material: MaterialName = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
     wall_m: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="Thickness of its wall (m), about the mesh's surface; 0: solid."
+        0.0,
+        description="Thickness of its wall (m), about the surface; 0: solid if closed, else with the wall that it shows.",
     )
     size_m: Length | None = Field(None, description="Longest side (m) to scale it to; without it, as in the file.")
     unit: Literal["m", "cm", "mm", "in"] = Field(

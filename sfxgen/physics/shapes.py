@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from skfem import ElementHexS2
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 # A block of cells: how many along each side of the unit cube, and where a point of that cube lies in the body.
 Block = tuple[tuple[int, int, int], Callable[[Array], Array]]

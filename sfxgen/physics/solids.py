@@ -1,4 +1,4 @@
-"""The modes of a body that a mesh file gives: read, filled with tetrahedra, solved."""
+"""The modes of a body that a mesh file gives: read, filled with tetrahedra or made a shell, solved."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from sfxgen.physics.elements import assembled, lowest_of_large
 from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
 from sfxgen.physics.modes import N_MODES, N_RIGID, Modes
 from sfxgen.physics.shapes import Array, Body, Mesh
-from sfxgen.physics.tetrahedra import SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
+from sfxgen.physics.sheets import Sheet, of_both_sides, of_wall
+from sfxgen.physics.shells import Facets, assembled_shell, out_of_plane
+from sfxgen.physics.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
 
-VERSION = "2"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "3"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
+USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
+THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
 _HEADER = struct.Struct("<I")
 
 
@@ -82,34 +86,63 @@ def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = US
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
-    solid, notes = _solid(surface, source, size_m, dofs)
-    modes = solve_solid(solid.part, poisson, n_modes)
-    wall = source.wall_m / size_m
-    # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
+    sheet, notes = _sheet(surface, source, size_m)
+    if sheet:
+        modes, n_dofs = solve_shell(sheet.facets, poisson, n_modes), 6 * len(sheet.facets.points)
+        thickness = float(sheet.facets.walls.mean())
+    else:
+        solid, notes = _solid(surface, source, size_m, dofs)
+        modes, n_dofs = solve_solid(solid.part, poisson, n_modes), 3 * solid.part.nodes.shape[1]
+        # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
+        rod = 4 * float(modes.volume / modes.skin_area)
+        thickness = source.wall_m / size_m or min(rod, *(surface.extent / longest)) or rod
     sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
-    thickness = (
-        wall or min(4 * float(modes.volume / modes.skin_area), *sides) or 4 * float(modes.volume / modes.skin_area)
-    )
-    body = Body("mesh", sides, thickness)
-    return Found(modes, body, longest, 3 * solid.part.nodes.shape[1], (*surface.notes, *notes))
+    return Found(modes, Body("mesh", sides, thickness), longest, n_dofs, (*surface.notes, *notes))
+
+
+def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[str]]:
+    """The surface, scaled to a longest side of 1, as a shell, None for what is better solid; what is to be said of it.
+    size_m: that side's length."""
+    name, longest = source.name, float(surface.extent.max())
+    points, faces, is_open = surface.points / longest, surface.faces, surface.holes > CLOSED_HOLES
+    across = float(np.sort(surface.extent)[1]) / longest
+    wall = source.wall_m / size_m
+    sheet, notes = None, []
+    if wall:
+        sheet = of_wall(points, faces, wall) if wall <= THIN * across else None
+    elif is_open or _is_thin(surface):
+        sheet = of_both_sides(points, faces, not is_open)
+        if sheet is None and is_open:
+            wall = USUAL_WALL * across
+            notes.append(
+                f"{name} is open: {min(surface.holes, 1):.0%} of its surface is missing, so it rings as a wall of "
+                f"{1000 * wall * size_m:.3g} mm; write wall_m, the thickness of its wall"
+            )
+            sheet = of_wall(points, faces, wall)
+    if sheet and sheet.lost > LOST:
+        notes.append(f"{name} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out")
+    return sheet, notes
+
+
+def _is_thin(surface: Surface) -> bool:
+    """Whether the usual lattice cannot resolve what bends in a closed body: twice its volume over its skin."""
+    corners = surface.triangles
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    volume, area = abs(float((corners[:, 0] * normals).sum())) / 6, float(np.linalg.norm(normals, axis=1).sum()) / 2
+    return 2 * volume / area < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
 
 
 def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[str]]:
     """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length."""
     name, notes = source.name, []
-    if not source.wall_m and surface.holes > CLOSED_HOLES:
-        raise MeshUnusable(
-            f"{name} is open: {min(surface.holes, 1):.0%} of its surface is missing; expected a closed surface, or "
-            "wall_m, the thickness of its wall; write wall_m: 0.005"
-        )
     if not source.wall_m and surface.holes > 0:
         notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
     try:
         solid = filled(surface.triangles / float(surface.extent.max()), source.wall_m / size_m, dofs)
-    except TooThin as error:
+    except TooThin as error:  # such walls are shells
         raise MeshUnusable(
-            f"{name} has walls of {source.wall_m:g} m, too thin for its size; expected wall_m of at least "
-            f"{error.least * size_m:.2g}; or use shape: plate, tube, bowl, bell or box"
+            f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
+            f"{THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * size_m:.2g}"
         ) from error
     except ValueError as error:
         raise MeshUnusable(
@@ -132,6 +165,22 @@ def solve_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> Modes:
     for i in range(6):
         outward = np.einsum("fqc,fcm->fqm", normals, by_node[faces[:, i]])
         shapes += (values[i][None, :, None] * outward).reshape(len(points), n_modes)
+    return _collected(omega, shapes, points, areas, volume)
+
+
+def solve_shell(shell: Facets, poisson: float, n_modes: int = N_MODES) -> Modes:
+    """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck."""
+    fixed, crossed, M = assembled_shell(shell)
+    K = ((fixed + poisson * crossed) / (1 - poisson**2)).tocsc()
+    thickness = float(shell.walls.mean())
+    eigenvalues, vectors = lowest_of_large(K, M, thickness, n_modes + N_RIGID)
+    points, areas, shapes = out_of_plane(shell, vectors[:, N_RIGID:])
+    volume = float(areas @ np.repeat(shell.walls, 3))
+    return _collected(np.sqrt(eigenvalues[N_RIGID:]), shapes, points, areas, volume, sides=2)
+
+
+def _collected(omega: Array, shapes: Array, points: Array, areas: Array, volume: float, sides: int = 1) -> Modes:
+    """Modes from outward displacements [points, modes] over a skin; sides: how many times its area radiates."""
     spots = _spread(areas)
     away = np.linalg.norm(points - np.average(points, axis=0, weights=areas), axis=1)[spots]
     return Modes(
@@ -140,9 +189,9 @@ def solve_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> Modes:
         points=points[spots],
         areas=np.full(len(spots), areas.sum() / len(spots)),
         reach=(away - away.min()) / max(float(np.ptp(away)), 1e-12),
-        skin=(areas[:, None] * shapes**2).sum(axis=0),
+        skin=sides * (areas[:, None] * shapes**2).sum(axis=0),
         volume=np.array(volume),
-        skin_area=np.array(areas.sum()),
+        skin_area=np.array(sides * areas.sum()),
     )
 
 
