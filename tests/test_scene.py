@@ -126,6 +126,22 @@ def test_slender_bodies_that_spin_stay_stable() -> None:
         assert rigid.fall(things, Ground("ceramic"), 1.0).energy <= 1.01
 
 
+def test_a_slope_levels_out() -> None:
+    """A smooth block slides down 1 m of 30° and then on the level: v² = 2 g L (sin α − μ cos α), less what the bend
+    takes; it never sinks below the level ground, and stops."""
+    body = Body("box", (1.0, 1.0, 0.2))
+    whole = solid(body, 0.1, MATERIALS["ice"].density_kg_m3)
+    thing = Thing(body, 0.1, "ice", whole, np.array([0.0, 0.0, 0.0101]), UPRIGHT, STILL, STILL)
+    log = rigid.fall([thing], Ground("ice", 30.0, 1.0, 1.0), 3.0)
+    x, z = log.pose[0, 0], log.pose[0, 2]
+    level = (x - 1.0) * math.tan(math.radians(30))
+    assert x > 1.0
+    assert (z - level) * math.cos(math.radians(30)) == pytest.approx(0.01, abs=2e-3), "it lies on the level ground"
+    endless = rigid.fall([thing], Ground("ice", 30.0), 3.0)
+    assert endless.pose[0, 0] > 3 * x
+    assert log.energy <= 1.01
+
+
 def test_all_at_rest_ends_the_run() -> None:
     log = rigid.fall([ball("lead", 0.1)], Ground("lead"), 10.0)
     assert log.n_steps * log.step_s < 2
@@ -296,12 +312,15 @@ def any_scene(seed: int) -> Scene:
     for body in bodies:
         if action == "break" or rng.uniform() < 0.2:
             body["breaks"] = int(rng.integers(3, 14))
+        elif body is bodies[-1] and len(bodies) > 1 and rng.uniform() < 0.2:
+            body["stands"] = True
     return scene(
         bodies=bodies,
         action=action,
         height_m=float(rng.uniform(0.02, 3)),
         speed_m_s=float(rng.uniform(0, 5)),
         slope_deg=float(rng.choice([0, 0, 20])),
+        slope_m=float(rng.choice([0.2, 3])),
         floor={"material": str(rng.choice(["stone", "oak", "steel"]))},
         longest_s=0.25,
     )

@@ -81,7 +81,8 @@ def course_of(spec: Scene, draw: Draw, request: Request, rng: np.random.Generato
     """Where the bodies of one take begin and what happens to them. rng: the draw's. Raises SfxgenError."""
     placing = placed(spec, draw, rng, request)
     lasts_s, frame_s = spec.longest_s + placing.before_s, BLOCK / request.rate_hz
-    ground = Ground(spec.floor.material, spec.slope_deg, spec.floor.bounce)
+    ahead_m = max(float(thing.place[0]) + thing.reach_m for thing in placing.things)
+    ground = Ground(spec.floor.material, spec.slope_deg, spec.floor.bounce, ahead_m + spec.slope_m)
     edges_m = [placing.kinds[k].edge_m for k in placing.kind]
     try:
         return placing, follow(

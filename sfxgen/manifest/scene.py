@@ -119,6 +119,11 @@ class Scene(Spec):
     slope_deg: Annotated[float, Field(ge=0, le=60)] = Field(
         0.0, description="How steep the floor falls away (degrees)."
     )
+    slope_m: Annotated[float, Field(ge=0, le=1000)] = Field(
+        3.0,
+        description="Length of the slope beyond where the bodies begin (m); then the floor is level, and all comes to "
+        "rest.",
+    )
     spread_m: Annotated[float, Field(ge=0, le=5)] = Field(
         0.0, description="Room between bodies at the start, beyond what they need themselves (m)."
     )

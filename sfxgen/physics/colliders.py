@@ -22,11 +22,13 @@ TURNING_S = 3.0  # in which the spin of other round bodies dies away: rolling re
 
 @dataclass(frozen=True)
 class Ground:
-    """The floor: it falls towards +x by slope_deg; bounce multiplies its restitution."""
+    """The floor: it falls towards +x by slope_deg, up to x = slope_m, from where it is level; bounce multiplies its
+    restitution."""
 
     material: str
     slope_deg: float = 0.0
     bounce: float = 1.0
+    slope_m: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
     # Explicit steps feed energy into slender bodies that spin; implicit ones take a little (of very fast spins, much).
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=0)
+    floors = ["floor"]
+    if slope and math.isfinite(floor.slope_m):  # the world is turned by the slope: what is level leans back in it
+        half = -slope / 2
+        spec.worldbody.add_geom(
+            name="level", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=0,
+            pos=[floor.slope_m, 0.0, 0.0], quat=[math.cos(half), 0.0, math.sin(half), 0.0],
+        )  # fmt: skip
+        floors.append("level")
     names: list[tuple[list[str], list[str]]] = []
     for i, thing in enumerate(things):
         body = spec.worldbody.add_body(name=f"b{i}", pos=thing.place, quat=thing.turn)
@@ -81,7 +91,7 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
                 "solref": solref(min(HIGHEST, e), meeting.contact_s),
                 "solimp": IMPEDANCE,
             }
-            others = ["floor"] if j == FLOOR else _parts(things, names, j, i)
+            others = floors if j == FLOOR else _parts(things, names, j, i)
             for other, own in itertools.product(others, names[i][0] if j == FLOOR else _parts(things, names, i, j)):
                 pair = spec.add_pair(name=f"{other}-{own}", geomname1=other, geomname2=own)
                 for name, value in settings.items():
