@@ -18,6 +18,7 @@ from sfxgen.synths.blows import ring
 RUB_S = 1.5  # length of a body's answer to rubbing
 STILL_M_S = 5e-3  # rubbing slower than this is not heard
 QUIETEST = 3e-4  # rubs of less than this share of the hardest, by load times speed, are left out
+ON_FACE = 0.98  # of a normal along the axis of a disc
 UNEVEN = 0.3  # how much a wheel's own shape presses as it turns
 
 
@@ -54,8 +55,7 @@ def _force(spec: Scene, rub: Rub, cut: slice, things: Sequence[Thing], rate_hz: 
     at = (np.arange(hop * len(load)) + 0.5) / hop - 0.5
     path = friction.path(np.maximum(np.interp(at, frames, sweep), 1e-6), rate_hz)
     materials = [spec.floor.material if i < 0 else things[i].material for i in (rub.first, rub.second)]
-    rollers = [things[i] for i in (rub.first, rub.second) if i >= 0 and things[i].body.shape in ("sphere", *ROUND)]
-    radius_m = min((t.body.extent[0] * t.size_m / 2 for t in rollers), default=0.0)
+    radius_m = _wheel_m(rub, things)
     spots = _spots(rub, things)
     mean = float((load**2).sum() / load.sum())
     _, spot_m = friction.pressed(rub.contact, rub.contact.radius_m, mean / spots)
@@ -64,6 +64,17 @@ def _force(spec: Scene, rub: Rub, cut: slice, things: Sequence[Thing], rate_hz: 
     if radius_m:
         force = force * (1 + UNEVEN * friction.turning(path, radius_m, False, rng))
     return force
+
+
+def _wheel_m(rub: Rub, things: Sequence[Thing]) -> float:
+    """Radius of the smaller of the two that roll (m), 0 if none does: a ball, or what is round and not on its face."""
+    radii = []
+    for side, index in enumerate((rub.first, rub.second)):
+        if index < 0 or things[index].body.shape not in ("sphere", *ROUND):
+            continue
+        if things[index].body.shape == "sphere" or abs(rub.local_normal[side, 2]) < ON_FACE:
+            radii.append(things[index].body.extent[0] * things[index].size_m / 2)
+    return min(radii, default=0.0)
 
 
 def _spots(rub: Rub, things: Sequence[Thing]) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from sfxgen.physics.hulls import BACKED
 from sfxgen.physics.restitution import HIGHEST, friction, restitution
 from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull
+from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull, rotation
 
 STEPS_A_CONTACT = 16  # time steps in a simulated contact: below 10 a bounce may gain energy; more hold restitution
 IMPEDANCE = (0.99, 0.99, 0.001, 0.5, 2.0)  # mujoco's solimp: nearly hard, so that restitution comes out as asked
@@ -33,11 +34,13 @@ class Ground:
 
 @dataclass(frozen=True)
 class Meeting:
-    """How bodies meet in one run: length of a contact (s); what restitution and friction are multiplied by."""
+    """How bodies meet in one run: length of a contact (s); what restitution and friction are multiplied by;
+    the ratio of masses beyond which they do not."""
 
     contact_s: float
     softer: float = 1.0
     smoother: float = 1.0
+    unequal: float = math.inf
 
 
 def solref(restitution_: float, contact_s: float) -> tuple[float, float]:
@@ -81,6 +84,8 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
         body.mass, body.ipos, body.inertia = thing.solid.mass_kg, thing.solid.centre, thing.solid.inertia
         names.append(_add_geoms(mujoco, spec, body, thing, i))
         for j in range(FLOOR, i):
+            if j != FLOOR and _ratio(thing, things[j]) > meeting.unequal:
+                continue
             e = restitution(thing.material, floor.material if j == FLOOR else things[j].material) * thing.bounce
             e *= meeting.softer * (floor.bounce if j == FLOOR else things[j].bounce)
             mu = friction(thing.material, floor.material if j == FLOOR else things[j].material)
@@ -103,6 +108,12 @@ def model_of(mujoco: Any, things: Sequence[Thing], floor: Ground, meeting: Meeti
     return model
 
 
+def _ratio(first: Thing, second: Thing) -> float:
+    """Of the heavier mass to the lighter."""
+    low, high = sorted((first.solid.mass_kg, second.solid.mass_kg))
+    return high / low
+
+
 def _ball_m(thing: Thing) -> float:
     """Radius of a ball (m), 0 for the others."""
     return thing.body.extent[0] * thing.size_m / 2 if thing.body.shape == "sphere" else 0.0
@@ -110,8 +121,20 @@ def _ball_m(thing: Thing) -> float:
 
 def _parts(things: Sequence[Thing], names: Sequence[tuple[list[str], list[str]]], own: int, other: int) -> list[str]:
     """What of a thing meets another: its outside, or its walls where that goes into it."""
-    inside = things[other].reach_m < things[own].fitting_m and not things[other].walls
-    return names[own][1] if inside and names[own][1] else names[own][0]
+    return names[own][1] if names[own][1] and _enters(things[own], things[other]) else names[own][0]
+
+
+def _enters(hollow: Thing, other: Thing) -> bool:
+    """Whether a thing may go into a hollow one: it is small enough, and begins in it, before its mouth, or far enough
+    from its wall, which is thicker outwards than it should be."""
+    if other.walls or other.reach_m >= hollow.fitting_m:
+        return False
+    local = rotation(hollow.turn[None])[0].T @ (other.place - hollow.place)
+    ahead = hollow.body.shape == "tube" or local[2] > -hollow.body.extent[2] * hollow.size_m
+    if ahead and math.hypot(local[0], local[1]) < hollow.fitting_m:
+        return True
+    back_m = BACKED * hollow.size_m
+    return float(np.linalg.norm(local)) > hollow.reach_m + back_m + other.reach_m
 
 
 def _add_geoms(mujoco: Any, spec: Any, body: Any, thing: Thing, index: int) -> tuple[list[str], list[str]]:

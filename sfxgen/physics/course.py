@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from sfxgen.physics.colliders import Ground
 from sfxgen.physics.fracture import FLYING, Shard, Stop, fragments, pushed, split, stop
-from sfxgen.physics.rigid import Crack, Log, fall
+from sfxgen.physics.rigid import Crack, Log, contact_of, fall, pressed
 from sfxgen.physics.scene import FRAME_S, Blows, Rub, contact_s, events, joined, touched
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.things import NOTHING, Thing, rotation
 
 BREAKING_M_S = 0.7  # a slower blow leaves whole what may break: a fall of 25 mm
+SHRINKING, SHRINKINGS = 0.85, 12
 SHARP_M = 0.0003  # radius of the edges of shards
 
 
@@ -75,6 +76,7 @@ def follow(start: Sequence[Thing], setting: Setting, rng: np.random.Generator) -
     breaks: list[Break] = []
     lying: list[tuple[float, list[int], NDArray[np.bool_]]] = []
     cracks = list(setting.struck)
+    one_s = contact_of(things, setting.fragile)
     while True:
         broken = _broken(cracks, state, setting.fragile, at_s, len(things), rng)
         blows += [_last_blow(one, things, state, edges, setting) for one, _ in broken]
@@ -84,10 +86,12 @@ def follow(start: Sequence[Thing], setting: Setting, rng: np.random.Generator) -
             edges += [SHARP_M] * len(pieces)
             del state[one.index]
             state.update(zip(one.ids, pieces, strict=True))
+        if broken:
+            _free({i for one, _ in broken for i in one.ids}, state, things, setting.ground)
         here = sorted(state)
         left_s = setting.lasts_s - at_s
         weak = [BREAKING_M_S if i in setting.fragile else math.inf for i in here]
-        log = fall([state[i] for i in here], setting.ground, left_s, weak)
+        log = fall([state[i] for i in here], setting.ground, left_s, weak, one_s)
         energy = max(energy, log.energy)
         ids = np.array(here, dtype=np.int64)
         own = [state[i] for i in here]
@@ -137,6 +141,19 @@ def _broken(
         way = (NOTHING if told else crack.other, crack.place, crack.normal, crack.speed_m_s)
         made.append((Break(at_s, crack.index, ids, tuple(shards), *way, stopped), pieces))
     return made
+
+
+def _free(new: set[int], state: dict[int, Thing], things: list[Thing], ground: Ground) -> None:
+    """Shards that begin within something, which pressed into the body that they are of, touch with less of themselves:
+    nothing shall fly off by being within another."""
+    for _ in range(SHRINKINGS):
+        here = [i for i in sorted(state) if state[i].start_s == 0]
+        within = {here[k] for k in pressed([state[i] for i in here], ground)} & new
+        if not within:
+            return
+        for i in within:
+            smaller = tuple(np.asarray(SHRINKING * piece) for piece in state[i].pieces)
+            state[i] = things[i] = replace(state[i], pieces=smaller)
 
 
 def _last_blow(

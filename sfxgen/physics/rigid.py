@@ -7,7 +7,7 @@ time of a contact is not: `scene` reads impulses and speeds from the log, and He
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,10 +24,16 @@ GAIN = 1.02  # energy, relative to what was put in, above which a run is called 
 REST = 3e-3  # a body whose every point is slower than this share of the fastest speed, so 50 dB softer …
 REST_S = 0.15  # … for this long is at rest
 CHECK_STEPS = 64
+TOUCHING_M = 1e-6  # less is no overlap
 CLEARINGS = 40
 # A run that gains energy is made again: contact time, restitution and friction times these. Springs and dashpots that
 # mujoco scales by the inertia at the contact are not conservative where friction changes from grip to slip within one.
-TRIES = ((1.0, 1.0, 1.0), (0.5, 0.7, 0.5), (0.5, 0.4, 0.2), (0.25, 0.2, 0.05))
+# What is light and caught between a heavy body and the floor is pressed through: in the last tries pairs of masses more
+# unequal than the last number pass through one another.
+TRIES = (
+    (1.0, 1.0, 1.0, math.inf), (0.5, 0.7, 0.5, math.inf), (0.5, 0.4, 0.2, math.inf),
+    (1.0, 0.7, 0.5, 8.0), (0.5, 0.4, 0.2, 8.0), (0.25, 0.2, 0.05, 4.0),
+)  # fmt: skip
 
 
 class Unstable(Exception):
@@ -83,23 +89,42 @@ class Log:
     cracks: tuple[Crack, ...] = ()
 
 
-def fall(things: Sequence[Thing], ground: Ground, lasts_s: float, fragile: Sequence[float] = ()) -> Log:
+def fall(
+    things: Sequence[Thing], ground: Ground, lasts_s: float, fragile: Sequence[float] = (), contact_s: float = 0.0
+) -> Log:
     """Let the things move under gravity above the ground until all rest or one cracks, at most lasts_s.
 
-    fragile: the speed (m/s) at which a blow cracks each thing; none: none does. Raises Unstable where a run gains
+    fragile: the speed (m/s) at which a blow cracks each thing; none: none does. contact_s: length of a contact, 0: as
+    these things want it; a run that goes on where another ended must have that one's. Raises Unstable where a run gains
     energy in all of TRIES.
     """
-    contact_s, weak = _contact_s(things), np.array(fragile if len(fragile) else [np.inf] * len(things))
-    for finer, softer, smoother in TRIES:
-        log = _run(things, ground, lasts_s, Meeting(finer * contact_s, softer, smoother), weak)
+    contact_s, weak = contact_s or contact_of(things), np.array(fragile if len(fragile) else [np.inf] * len(things))
+    for finer, softer, smoother, unequal in TRIES:
+        log = _run(things, ground, lasts_s, Meeting(finer * contact_s, softer, smoother, unequal), weak, contact_s)
         if log is not None:
             return log
     raise Unstable
 
 
-def _contact_s(things: Sequence[Thing]) -> float:
-    """Length of a simulated contact: a body at the fastest speed presses in by v t / π."""
-    thinnest = min((t.body.thickness if t.pieces or t.walls else min(t.body.extent)) * t.size_m for t in things)
+def pressed(things: Sequence[Thing], ground: Ground) -> set[int]:
+    """Those of the things that are within another or the floor where they begin."""
+    import mujoco
+
+    mujoco.set_mju_user_warning(_unheard)
+    model = model_of(mujoco, things, ground, Meeting(LONGEST_S))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    deep = np.asarray(data.contact.dist) < -TOUCHING_M
+    found = model.geom_bodyid[np.asarray(data.contact.geom)[deep]] - 1
+    return {int(i) for i in found.ravel() if i != FLOOR}
+
+
+def contact_of(things: Sequence[Thing], fragile: Collection[int] = ()) -> float:
+    """Length of a simulated contact: a body at the fastest speed presses in by v t / π. fragile: of which shards will
+    be there, as thin as their wall."""
+    thin = [t.pieces or t.walls or i in fragile for i, t in enumerate(things)]
+    sides = [t.body.thickness if thin[i] else min(t.body.extent) for i, t in enumerate(things)]
+    thinnest = min(side * t.size_m for side, t in zip(sides, things, strict=True))
     return float(np.clip(math.pi * DEEPEST * thinnest / _fastest_m_s(things), SHORTEST_S, LONGEST_S))
 
 
@@ -109,7 +134,9 @@ def _fastest_m_s(things: Sequence[Thing]) -> float:
     return max(0.1, math.sqrt(max(squares)))
 
 
-def _run(things: Sequence[Thing], floor: Ground, lasts_s: float, meeting: Meeting, weak: Array) -> Log | None:
+def _run(
+    things: Sequence[Thing], floor: Ground, lasts_s: float, meeting: Meeting, weak: Array, usual_s: float
+) -> Log | None:
     """One run; None where it gained energy."""
     import mujoco  # 0.1 s, and only scenes need it
 
@@ -152,7 +179,7 @@ def _run(things: Sequence[Thing], floor: Ground, lasts_s: float, meeting: Meetin
     fragile = bool(np.isfinite(weak).any())
     cracks: tuple[Crack, ...] = ()
     n_steps = round(lasts_s / step_s)
-    budget = start_energy
+    budget = start_energy + _stored_j(model, data, masses, usual_s)
     while step < n_steps:
         due = np.flatnonzero(starts == step) if step else waiting[:0]
         if len(due):
@@ -186,6 +213,13 @@ def _run(things: Sequence[Thing], floor: Ground, lasts_s: float, meeting: Meetin
     mujoco.mj_kinematics(model, data)
     log = _log(things, kept, step, step_s, meeting.contact_s, 1 + most, masses, motion, data, centres)
     return replace(log, cracks=cracks)
+
+
+def _stored_j(model: Any, data: Any, masses: Array, contact_s: float) -> float:
+    """What is in the springs of the contacts at the start, at most (J): ½ k d², k = m (π / t)², m the reduced mass."""
+    heavy = np.concatenate([[np.inf], masses])[model.geom_bodyid[np.asarray(data.contact.geom)]].reshape(-1, 2)
+    depth = np.minimum(np.asarray(data.contact.dist), 0.0)
+    return float(((np.pi / contact_s * depth) ** 2 / (1 / heavy).sum(axis=1)).sum()) / 2
 
 
 def _unheard(_: str) -> None:
