@@ -373,6 +373,13 @@ def test_fifty_scenes_are_sane(block: int) -> None:
         check_sane(seed)
 
 
+@pytest.mark.parametrize("seed", [74, 181, 212])
+def test_what_breaks_beside_others_stays_sane(seed: int) -> None:
+    """Shards beside the wall of a bowl, a coin that stands on a bell, a box in the middle of its bounce: each gained
+    energy once, since something began within something."""
+    check_sane(seed)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_makes_a_sane_take(name: str) -> None:
     preset = PRESETS[name]
