@@ -182,7 +182,7 @@ def test_several_bodies_break_one_after_another() -> None:
 
 
 def test_cracks_ring_with_a_share_of_the_energy_lost() -> None:
-    """Σ I²/2m is RINGING of it, but for the chance in how it is shared; all within some milliseconds."""
+    """Σ I²/2m is RINGING of it, but for the chance in how it is shared; all within a tenth of a second."""
     ratios = []
     for seed in range(6):
         course = followed(seed)
@@ -191,7 +191,7 @@ def test_cracks_ring_with_a_share_of_the_energy_lost() -> None:
         mass = np.array([course.things[i].solid.mass_kg for i in made.first])
         ratios.append(float((made.impulse_n_s**2 / 2 / mass).sum()) / (RINGING * broken.stop.lost_j))
         assert made.at_s.min() > broken.at_s
-        assert made.at_s.max() < broken.at_s + 0.03
+        assert made.at_s.max() < broken.at_s + 0.12
     assert np.mean(ratios) == pytest.approx(math.exp(0.125), rel=0.4)  # the mean of the log-normal shares
 
 

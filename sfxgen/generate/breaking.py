@@ -24,9 +24,9 @@ from sfxgen.physics.things import GRAVITY_M_S2, NOTHING, Thing
 from sfxgen.synths.blows import ring
 
 CRACK_SPEED = 0.28  # of a crack, over that of a long wave in a bar (glass: 1,500 of 5,100 m/s)
-RINGING = 0.1  # of the energy that the blow loses: leaves the cracks as the ringing of shards
-RELEASES = 4  # of stress, on each shard, on average, one after another …
-RELEASED_S = 0.002  # … in about this time
+RINGING = 0.2  # of the energy that the blow loses: leaves the cracks as the ringing of shards
+RELEASE_M = 0.006  # of its edge that each release of stress lets go, one after another …
+RELEASED_S = 0.008  # … in about this time
 SPLINTERS = 5.0  # of each size class, over the number of shards
 SIZES = (0.45, 0.32, 0.22, 0.15)  # of splinters, over the length of the middle shard
 SPLINTER_SHARE = 0.03  # of the body's mass, at most
@@ -68,13 +68,13 @@ def releases(broken: Break, things: Sequence[Thing], rng: np.random.Generator) -
     speed = CRACK_SPEED * material.bar_speed_m_s
     rows: list[tuple[float, int, float, float, Array]] = []
     for i, shard in zip(broken.ids, broken.shards, strict=True):
-        n = 1 + int(rng.poisson(RELEASES - 1))
+        n = 1 + int(rng.poisson(math.sqrt(shard.area_m2) / RELEASE_M))
         away = float(np.linalg.norm(things[i].place - broken.place))
         at = broken.at_s + away / speed + np.concatenate([[0.0], rng.exponential(RELEASED_S, n - 1)])
         parts = rng.exponential(1.0, n) * np.exp(-(at - at[0]) / RELEASED_S)
         energy = RINGING * broken.stop.lost_j * shard.share * parts / parts.sum() * float(rng.lognormal(0, 0.5))
         impulse = np.sqrt(2 * shard.solid.mass_kg * energy)
-        open_s = math.sqrt(shard.area_m2) / speed
+        open_s = math.sqrt(math.sqrt(shard.area_m2) * shard.wall_m) / speed  # between passing along it and through it
         for t, p in zip(at, impulse, strict=True):
             corner = shard.hull[int(rng.integers(len(shard.hull)))]
             rows.append((float(t), i, float(p), open_s * float(rng.uniform(0.5, 1.5)), corner))
