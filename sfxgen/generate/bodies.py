@@ -11,9 +11,9 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import SceneBody
+from sfxgen.physics.families import Modes
 from sfxgen.physics.hulls import fitting_m, pieces_of, principal, walls
 from sfxgen.physics.meshes import Surface, read_surface
-from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.things import Solid, radius_m, solid
 

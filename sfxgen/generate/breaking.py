@@ -15,7 +15,7 @@ from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import Contact
 from sfxgen.physics.course import SHARP_M, Break
-from sfxgen.physics.modes import Modes
+from sfxgen.physics.families import ModeFamily
 from sfxgen.physics.restitution import restitution
 from sfxgen.physics.scene import Blows
 from sfxgen.physics.shapes import Array
@@ -42,8 +42,8 @@ def shard_ringer(shard_proportions: tuple[float, float, float], material_name: s
     material = MATERIALS[material_name]
     member, length_m, ratio = of_proportions(*shard_proportions)
     key = modal_analysis.key(member, material.poisson)
-    found = request.cached(key, lambda: modal_analysis.solve(member, material.poisson).to_bytes())
-    modes, body = thinned(Modes.from_bytes(found), member, ratio)
+    found = request.cached(key, lambda: modal_analysis.family(member, material.poisson).to_bytes())
+    modes, body = thinned(ModeFamily.from_bytes(found).at(material.poisson), member, ratio)
     modes = irregular(modes, rng)
     partials = strike.partials(modes, body, length_m, material, damping, request.rate_hz)
     return Ringer(

@@ -19,8 +19,8 @@ from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
 from sfxgen.physics.contact import Contact
+from sfxgen.physics.families import ModeFamily, Modes
 from sfxgen.physics.meshes import scaled_m
-from sfxgen.physics.modes import Modes
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
 from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Partials
@@ -98,11 +98,11 @@ def _solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes,
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
         for note in (*found.notes, *notes):
             request.warn(note)
-        return found.modes, found.body, size_m
+        return found.family.at(material.poisson), found.body, size_m
     body = body_of(item)
     key = modal_analysis.key(body, material.poisson)
-    data = request.cached(key, lambda: modal_analysis.solve(body, material.poisson).to_bytes())
-    return Modes.from_bytes(data), body, item.size_m[0]
+    data = request.cached(key, lambda: modal_analysis.family(body, material.poisson).to_bytes())
+    return ModeFamily.from_bytes(data).at(material.poisson), body, item.size_m[0]
 
 
 def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:

@@ -14,7 +14,7 @@ from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
-from sfxgen.physics.modes import Modes
+from sfxgen.physics.families import ModeFamily
 from sfxgen.physics.scene import Blows
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.strike import Partials
@@ -55,8 +55,8 @@ def floor_of(spec: Scene, request: Request) -> Ringer | None:
     body = Body("plate", (1.0, wide_m / long_m, float(f"{spec.floor.thickness_m / long_m:.12g}")))
     material = MATERIALS[spec.floor.material]
     key = modal_analysis.key(body, material.poisson)
-    found = request.cached(key, lambda: modal_analysis.solve(body, material.poisson).to_bytes())
-    modes = Modes.from_bytes(found)
+    found = request.cached(key, lambda: modal_analysis.family(body, material.poisson).to_bytes())
+    modes = ModeFamily.from_bytes(found).at(material.poisson)
     partials = strike.partials(modes, body, long_m, material, spec.floor.damping, request.rate_hz)
     return Ringer(partials, modes.points * long_m, True, np.array(body.extent) * long_m / 2)
 

@@ -112,7 +112,7 @@ class FromFile(Spec):
     material: MaterialName = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
     wall_m: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
-        description="Thickness of its wall (m), about the surface; 0: solid if closed, else with the wall that it shows.",
+        description="Thickness of its wall (m), about the surface; 0: as it is, solid or a shell.",
     )
     size_m: Length | None = Field(None, description="Longest side (m) to scale it to; without it, as in the file.")
     unit: Literal["m", "cm", "mm", "in"] = Field(

@@ -6,19 +6,19 @@ Two kinds of cells share everything but their functions: hexahedra of 20 nodes a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix
-from scipy.sparse.linalg import LinearOperator, eigsh, splu
+from scipy.sparse.linalg import splu
 from skfem import ElementHexS2, ElementTetP2
 from skfem.quadrature import get_quadrature
 
-from sfxgen.physics.shapes import Array, Mesh
+from sfxgen.physics.shapes import Array, Index, Mesh
 
 _CHUNK = 4096  # cells assembled at once: bounds memory
 _BLOCK = 16  # vectors that are solved for at once: a third of the time of one by one
-_RESIDUAL = 1e-5  # of a pair, relative: the eigenvalue's own error is its square
+_RESIDUAL = 1e-4  # of a pair, relative: the eigenvalue's own error is its square
 _MOST_STEPS = 60
 
 
@@ -63,24 +63,30 @@ def jacobians(part: Mesh, points: Array) -> Array:
 
 def assembled(part: Mesh, poisson: float) -> tuple[csc_matrix, csc_matrix, float]:
     """Stiffness and mass for unit Young's modulus and density, [dofs, dofs], and the volume."""
+    (first, second), M, volume = assembled_parts(part)
+    lame, shear = poisson / ((1 + poisson) * (1 - 2 * poisson)), 1 / (2 * (1 + poisson))
+    return (lame * first + shear * second).tocsc(), M, volume
+
+
+def assembled_parts(part: Mesh) -> tuple[tuple[csc_matrix, csc_matrix], csc_matrix, float]:
+    """Both matrices of isotropic elasticity, to be weighed with Lamé's λ and μ, and the mass for unit density, all
+    [dofs, dofs]; and the volume."""
     element = element_of(part)
     stiffness_rule = get_quadrature(element.functions, element.stiffness_order)
     mass_rule = get_quadrature(element.functions, element.mass_order)
-    n = 3 * part.nodes.shape[1]
-    K, M, volume = csc_matrix((n, n)), csc_matrix((n, n)), 0.0
+    n = 3 * part.n_unknowns
+    first, second, M, volume = csc_matrix((n, n)), csc_matrix((n, n)), csc_matrix((n, n)), 0.0
     for start in range(0, part.cells.shape[1], _CHUNK):
-        some = Mesh(part.nodes, part.cells[:, start : start + _CHUNK])
+        some = Mesh(part.nodes, part.cells[:, start : start + _CHUNK], part.unknowns)
         blocks, size = mass(some, *mass_rule)
-        K, M, volume = (
-            K + scatter(some, stiffness(some, poisson, *stiffness_rule)),
-            M + scatter(some, blocks),
-            volume + size,
-        )
-    return K, M, volume
+        stretched, sheared = stiffness(some, *stiffness_rule)
+        first, second = first + scatter(some, stretched), second + scatter(some, sheared)
+        M, volume = M + scatter(some, blocks), volume + size
+    return (first, second), M, volume
 
 
-def stiffness(part: Mesh, poisson: float, points: Array, weights: Array) -> Array:
-    """Isotropic elasticity for unit Young's modulus, [cells, dofs, dofs]; dof 3 i + c is displacement c of node i."""
+def stiffness(part: Mesh, points: Array, weights: Array) -> tuple[Array, Array]:
+    """Isotropic elasticity's parts by λ and by μ, both [cells, dofs, dofs]; dof 3 i + c is displacement c of node i."""
     at_points = jacobians(part, points)
     n_nodes = len(part.cells)
     dx = np.abs(np.linalg.det(at_points)) * weights
@@ -88,11 +94,11 @@ def stiffness(part: Mesh, poisson: float, points: Array, weights: Array) -> Arra
     gradients = np.einsum("ebq,cqba->ceaq", local, np.linalg.inv(at_points)).reshape(len(dx), 3 * n_nodes, -1)
     products = (gradients * dx[:, None, :]) @ gradients.transpose(0, 2, 1)
     products = products.reshape(-1, n_nodes, 3, n_nodes, 3)
-    lame = poisson / ((1 + poisson) * (1 - 2 * poisson))
-    shear = 1 / (2 * (1 + poisson))
-    blocks = lame * products + shear * products.transpose(0, 1, 4, 3, 2)
-    blocks += shear * np.einsum("eij,ab->eiajb", np.einsum("eiaja->eij", products), np.eye(3))
-    return np.asarray(blocks.reshape(-1, 3 * n_nodes, 3 * n_nodes))
+    sheared = products.transpose(0, 1, 4, 3, 2) + np.einsum(
+        "eij,ab->eiajb", np.einsum("eiaja->eij", products), np.eye(3)
+    )
+    n_dofs = 3 * n_nodes
+    return products.reshape(-1, n_dofs, n_dofs), np.asarray(sheared.reshape(-1, n_dofs, n_dofs))
 
 
 def mass(part: Mesh, points: Array, weights: Array) -> tuple[Array, float]:
@@ -107,39 +113,47 @@ def mass(part: Mesh, points: Array, weights: Array) -> tuple[Array, float]:
 def scatter(part: Mesh, blocks: Array) -> csc_matrix:
     """The sum of all cells' matrices, [dofs, dofs]."""
     n_dofs = 3 * len(part.cells)
-    dofs = (3 * part.cells.T[:, :, None] + np.arange(3)).reshape(-1, n_dofs)
+    dofs = (3 * part.moving(part.cells.T)[:, :, None] + np.arange(3)).reshape(-1, n_dofs)
     place = np.repeat(dofs, n_dofs, axis=1).ravel(), np.tile(dofs, n_dofs).ravel()
-    n = 3 * part.nodes.shape[1]
+    n = 3 * part.n_unknowns
     matrix = coo_matrix((blocks.ravel(), place), shape=(n, n)).tocsc()
     matrix.eliminate_zeros()  # two thirds of the mass
     return matrix
 
 
-def lowest(K: csc_matrix, M: csc_matrix, omega: float, n: int) -> tuple[Array, Array]:
-    """The n lowest eigenvalues of K v = λ M v, ascending, and their vectors [dofs, n], each with its largest entry > 0.
+class Factors:
+    """A definite symmetric matrix [dofs, dofs], factorised. order: in which its rows are eliminated; None: by least
+    degree."""
 
-    Shift-invert Lanczos about the negative shift -omega², which makes the singular stiffness of a free body definite.
+    def __init__(self, matrix: csc_matrix, order: Index | None = None) -> None:
+        self._order = order
+        if order is not None:
+            matrix = matrix[order][:, order].tocsc()
+        method: Literal["MMD_AT_PLUS_A", "NATURAL"] = "MMD_AT_PLUS_A" if order is None else "NATURAL"
+        self._factors = splu(matrix, method, diag_pivot_thresh=0, options={"SymmetricMode": True})
+
+    def solve(self, block: Array) -> Array:
+        """Of right-hand sides [dofs, n] the solutions, [dofs, n]."""
+        if self._order is None:
+            return np.asarray(self._factors.solve(np.asfortranarray(block)))
+        found = np.empty_like(block, order="F")
+        found[self._order] = self._factors.solve(np.asfortranarray(block[self._order]))
+        return found
+
+
+def lowest_by(factors: Factors, M: csc_matrix, omega: float, n: int, rough: int = 0) -> tuple[Array, Array]:
+    """The n lowest eigenvalues of K v = λ M v, ascending, and their vectors [dofs, n]; factors: of K + omega² M. The
+    last of them, `rough` in number, need not be near their end.
+
+    Block Lanczos (Grimes, Lewis & Simon 1994) about the negative shift -omega², which makes the singular stiffness of a
+    free body definite; every new block is made orthogonal to all before it. It finds all modes of one frequency.
     """
-    options = {"SymmetricMode": True}
-    factors = splu((K + omega**2 * M).tocsc(), "MMD_AT_PLUS_A", diag_pivot_thresh=0, options=options)
-    inverse = LinearOperator(K.shape, factors.solve, dtype=np.float64)
-    start = np.cos(np.arange(K.shape[0]) ** 2)  # any fixed vector with a share in every mode
-    eigenvalues, vectors = eigsh(K, n, M=M, sigma=-(omega**2), OPinv=inverse, v0=start, tol=1e-10)
-    return eigenvalues, vectors * _signs(vectors)
-
-
-def lowest_of_large(K: csc_matrix, M: csc_matrix, omega: float, n: int) -> tuple[Array, Array]:
-    """As `lowest`, in less time for many unknowns and with all modes of one frequency sure to be found.
-
-    Block Lanczos (Grimes, Lewis & Simon 1994) about the shift, every new block made orthogonal to all before it.
-    """
-    options = {"SymmetricMode": True}
-    factors = splu((K + omega**2 * M).tocsc(), "MMD_AT_PLUS_A", diag_pivot_thresh=0, options=options)
-    rows = np.arange(K.shape[0], dtype=np.float64)[:, None]
-    block, _ = _orthonormal(np.cos(rows**2 + rows * np.arange(1.0, _BLOCK + 1)), M)
+    width = min(_BLOCK, n)
+    rows = np.arange(M.shape[0], dtype=np.float64)[:, None]
+    block, _ = _orthonormal(np.cos(rows**2 + rows * np.arange(1.0, width + 1)), M)
     basis, projected = block, np.zeros((0, 0))
     for _ in range(_MOST_STEPS):
-        new = factors.solve(np.asfortranarray(M @ block))
+        new = factors.solve(M @ block)
         coupling = np.zeros((basis.shape[1], block.shape[1]))
         for _twice in range(2):
             share = basis.T @ (M @ new)
@@ -148,24 +162,23 @@ def lowest_of_large(K: csc_matrix, M: csc_matrix, omega: float, n: int) -> tuple
         projected = np.pad(projected, ((0, block.shape[1]),) * 2)
         projected[:, -block.shape[1] :] = coupling
         projected[-block.shape[1] :] = coupling.T
-        block, rest = _orthonormal(new, M)
+        full = basis.shape[1] + block.shape[1] > M.shape[0]  # a problem so small that its whole space is spanned
+        rest = np.zeros((block.shape[1],) * 2)
+        if not full:
+            block, rest = _orthonormal(new, M)
         if basis.shape[1] >= n:
             inverse, vectors = np.linalg.eigh(projected)
             inverse, vectors = inverse[: -n - 1 : -1], vectors[:, : -n - 1 : -1]
             residual = np.linalg.norm(rest @ vectors[-rest.shape[1] :], axis=0)
-            if (residual <= _RESIDUAL * inverse).all():
+            if full or (residual <= _RESIDUAL * inverse)[: n - rough].all():
                 break
         basis = np.concatenate([basis, block], axis=1)
-    full = basis @ vectors
-    return 1 / inverse - omega**2, full * _signs(full)
+    return 1 / inverse - omega**2, basis @ vectors
 
 
-def _signs(vectors: Array) -> Array:
-    """Of each column's first entry that is as large as any: a symmetric pattern has several, equal but for rounding,
-    which differs from processor to processor."""
-    size = np.abs(vectors)
-    first = (size > (1 - 1e-6) * size.max(axis=0)).argmax(axis=0)
-    return np.asarray(np.sign(vectors[first, np.arange(vectors.shape[1])]))
+def orthonormal(vectors: Array, M: csc_matrix) -> Array:
+    """The same space with an orthonormal basis by M."""
+    return _orthonormal(vectors, M)[0]
 
 
 def _orthonormal(block: Array, M: csc_matrix) -> tuple[Array, Array]:

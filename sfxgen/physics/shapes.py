@@ -76,10 +76,22 @@ class Mesh:
     """nodes: [3, nodes] places; cells: [20, cells] the nodes of each cell, in the order of NODES.
 
     Or [10, cells] for tetrahedra: corners, then the middles of edges 01, 12, 02, 03, 13, 23.
+    unknowns: [nodes], of each node the number of the motion it takes part in, from 0; None: each has its own. Nodes
+    with one number move as one, wherever they are.
     """
 
     nodes: Array
     cells: NDArray[np.int64]
+    unknowns: NDArray[np.int64] | None = None
+
+    @property
+    def n_unknowns(self) -> int:
+        """How many motions of three degrees of freedom there are."""
+        return self.nodes.shape[1] if self.unknowns is None else int(self.unknowns.max()) + 1
+
+    def moving(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the motions of nodes."""
+        return nodes if self.unknowns is None else np.asarray(self.unknowns[nodes])
 
 
 def mesh(body: Body) -> Mesh:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sfxgen.physics.modes import Modes
+from sfxgen.physics.families import Modes
 from sfxgen.physics.shapes import Body
 
 SLENDER = (1.0, 1.5, 2.3)  # length over width: a shard takes the nearest

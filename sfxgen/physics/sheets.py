@@ -45,9 +45,11 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
     area = float(walls.areas(points, faces).sum())
     corners = points[faces]
     volume = abs(float((corners[:, 0] * np.cross(corners[:, 1], corners[:, 2])).sum())) / 6
+    thickest = _MEAN_WALLS * 2 * volume / area if closed else 0.1 * float(np.ptp(points, axis=0).max())
+    if closed and not _SAME_WALL < walls.walled_volume(points, faces, thickest) / volume < 1 / _SAME_WALL:
+        return None
     edge = _edge(area / 2)
     many, small = fine(points, faces, edge / _EDGE_FINENESS)
-    thickest = _MEAN_WALLS * 2 * volume / area if closed else 0.1 * float(np.ptp(points, axis=0).max())
     middle = walls.middle(many, small, thickest)
     middle_area = float(walls.areas(middle.points, middle.faces).sum())
     if closed and not _SAME_WALL < middle.volume / volume < 1 / _SAME_WALL:

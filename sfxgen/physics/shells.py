@@ -41,9 +41,9 @@ class Facets:
     walls: Array
 
 
-def assembled_shell(shell: Facets) -> tuple[csc_matrix, csc_matrix, csc_matrix]:
-    """K_fixed, K_crossed and M for unit Young's modulus and density, [6 points, 6 points]; K = (K_fixed + ν K_crossed)
-    / (1 - ν²). A point's degrees of freedom are its displacement and its rotation vector."""
+def assembled_shell(shell: Facets) -> tuple[tuple[csc_matrix, csc_matrix], csc_matrix]:
+    """(K_crossed, K_fixed) and M for unit Young's modulus and density, [6 points, 6 points]; the stiffness is
+    (ν K_crossed + K_fixed) / (1 - ν²). A point's degrees of freedom are its displacement and its rotation vector."""
     axes, flat = frames(shell)
     membrane, bending, mass = _membrane(flat, shell.walls), _bending(flat, shell.walls), _mass(flat, shell.walls)
     turn = _to_local(axes)
@@ -57,7 +57,7 @@ def assembled_shell(shell: Facets) -> tuple[csc_matrix, csc_matrix, csc_matrix]:
         return ((matrix + matrix.T) / 2).tocsc()
 
     fixed, crossed = (whole(m + b) for m, b in zip(membrane, bending, strict=True))
-    return fixed, crossed, whole(mass)
+    return (crossed, fixed), whole(mass)
 
 
 def frames(shell: Facets) -> tuple[Array, Array]:

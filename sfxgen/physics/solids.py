@@ -5,27 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from skfem import ElementTriP2
 from skfem.quadrature import get_quadrature
 
 from sfxgen.errors import MeshUnusable
-from sfxgen.physics.elements import assembled, lowest_of_large
+from sfxgen.physics import families
+from sfxgen.physics.elements import assembled_parts
+from sfxgen.physics.families import N_RIGID, ModeFamily, centre, one_group, subspace
 from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
-from sfxgen.physics.modes import N_MODES, N_RIGID, Modes
+from sfxgen.physics.modes import N_MODES, along
+from sfxgen.physics.ordering import unknowns_dissected
 from sfxgen.physics.shapes import Array, Body, Mesh
 from sfxgen.physics.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.shells import Facets, assembled_shell, out_of_plane
 from sfxgen.physics.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
 
-VERSION = "3"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "4"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
+FINER = 3  # times as many unknowns for what comes apart
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
 _HEADER = struct.Struct("<I")
 
@@ -43,21 +48,24 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """What solving a mesh file gives. body, modes: relative to its longest side, which is `longest` in the file's own
-    numbers. n_dofs: of the solve. notes: for a person, whatever its size."""
+    """What solving a mesh file gives. body, family: relative to its longest side, which is `longest` in the file's own
+    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person, whatever its size."""
 
-    modes: Modes
+    family: ModeFamily
     body: Body
     longest: float
+    is_shell: bool
+    n_cells: int
     n_dofs: int
     notes: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
         """A JSON head, then the modes; equal ones give equal bytes."""
         head = json.dumps(
-            {"body": asdict(self.body), "longest": self.longest, "n_dofs": self.n_dofs, "notes": self.notes}
+            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "family")}
+            | {"body": asdict(self.body)}
         ).encode()
-        return _HEADER.pack(len(head)) + head + self.modes.to_bytes()
+        return _HEADER.pack(len(head)) + head + self.family.to_bytes()
 
     @staticmethod
     def from_bytes(data: bytes) -> Found:
@@ -65,11 +73,12 @@ class Found:
         end = _HEADER.size + length
         head = json.loads(data[_HEADER.size : end])
         body = Body(**(head["body"] | {"size": tuple(head["body"]["size"])}))
-        return Found(Modes.from_bytes(data[end:]), body, head["longest"], head["n_dofs"], tuple(head["notes"]))
+        return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
 
 
 def key(source: Source, poisson: float) -> str:
-    """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size.
+    """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size, and
+    either a band of ratios about `poisson`.
     Raises MeshUnusable."""
     try:
         content = hashlib.sha256(source.path.read_bytes()).hexdigest()
@@ -77,27 +86,31 @@ def key(source: Source, poisson: float) -> str:
         reason = (error.strerror or str(error)).lower()
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error
     wall = (source.wall_m, source.unit, source.size_m) if source.wall_m else ()
-    options = (source.path.suffix.lower(), wall, poisson, N_MODES, USUAL_DOFS)
-    return f"solid-{VERSION}/{content}/{options!r}"
+    options = (source.path.suffix.lower(), wall, centre(poisson), N_MODES, USUAL_DOFS)
+    return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}"
 
 
 def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> Found:
-    """The lowest modes of the file's body, free and of one isotropic material. Raises MeshUnusable."""
+    """The lowest modes of the file's body, free and of one isotropic material, at ratios about 0 <= poisson < 0.5.
+    Raises MeshUnusable."""
+    poisson = centre(poisson)
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
     sheet, notes = _sheet(surface, source, size_m)
+    sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
-        modes, n_dofs = solve_shell(sheet.facets, poisson, n_modes), 6 * len(sheet.facets.points)
-        thickness = float(sheet.facets.walls.mean())
+        family, shell = family_of_shell(sheet.facets, poisson, n_modes), sheet.facets
+        thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
     else:
         solid, notes = _solid(surface, source, size_m, dofs)
-        modes, n_dofs = solve_solid(solid.part, poisson, n_modes), 3 * solid.part.nodes.shape[1]
+        family = family_of_solid(solid.part, poisson, n_modes)
+        n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
-        rod = 4 * float(modes.volume / modes.skin_area)
-        thickness = source.wall_m / size_m or min(rod, *(surface.extent / longest)) or rod
-    sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
-    return Found(modes, Body("mesh", sides, thickness), longest, n_dofs, (*surface.notes, *notes))
+        rod = 4 * float(family.volume / family.skin_area)
+        thickness = source.wall_m / size_m or min(rod, *sides) or rod
+    body, notes = Body("mesh", sides, thickness), [*surface.notes, *notes]
+    return Found(family, body, longest, sheet is not None, n_cells, n_dofs, tuple(notes))
 
 
 def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[str]]:
@@ -138,7 +151,10 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     if not source.wall_m and surface.holes > 0:
         notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
     try:
-        solid = filled(surface.triangles / float(surface.extent.max()), source.wall_m / size_m, dofs)
+        triangles = surface.triangles / float(surface.extent.max())
+        solid = filled(triangles, source.wall_m / size_m, dofs)
+        if solid.lost > LOST and not source.wall_m:  # what is thinner than a cube of the lattice came apart
+            solid = filled(triangles, 0.0, FINER * dofs)
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
@@ -153,51 +169,29 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     return solid, notes
 
 
-def solve_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> Modes:
+def family_of_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> ModeFamily:
     """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1."""
-    K, M, volume = assembled(part, poisson)
-    points, normals, areas, faces, values = _skin(part)
+    matrices, M, volume = assembled_parts(part)
+    points, areas, outward = _skin(part)
     thickness = min(1.0, 4 * volume / float(areas.sum()))
-    eigenvalues, vectors = lowest_of_large(K, M, thickness, n_modes + N_RIGID)
-    omega, vectors = np.sqrt(eigenvalues[N_RIGID:]), vectors[:, N_RIGID:]
-    by_node = vectors.reshape(-1, 3, n_modes)
-    shapes = np.zeros((len(points), n_modes))
-    for i in range(6):
-        outward = np.einsum("fqc,fcm->fqm", normals, by_node[faces[:, i]])
-        shapes += (values[i][None, :, None] * outward).reshape(len(points), n_modes)
-    return _collected(omega, shapes, points, areas, volume)
+    places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
+    order = unknowns_dissected(M, places)
+    basis = subspace(matrices, M, "solid", poisson, thickness, n_modes + N_RIGID, order)
+    return one_group("solid", n_modes, basis, outward @ basis.vectors, points, areas, _spread(areas), volume)
 
 
-def solve_shell(shell: Facets, poisson: float, n_modes: int = N_MODES) -> Modes:
+def family_of_shell(shell: Facets, poisson: float, n_modes: int = N_MODES) -> ModeFamily:
     """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck."""
-    fixed, crossed, M = assembled_shell(shell)
-    K = ((fixed + poisson * crossed) / (1 - poisson**2)).tocsc()
-    thickness = float(shell.walls.mean())
-    eigenvalues, vectors = lowest_of_large(K, M, thickness, n_modes + N_RIGID)
-    points, areas, shapes = out_of_plane(shell, vectors[:, N_RIGID:])
+    matrices, M = assembled_shell(shell)
+    order = unknowns_dissected(M, shell.points)
+    basis = subspace(matrices, M, "shell", poisson, float(shell.walls.mean()), n_modes + N_RIGID, order)
+    points, areas, outward = out_of_plane(shell, basis.vectors)
     volume = float(areas @ np.repeat(shell.walls, 3))
-    return _collected(np.sqrt(eigenvalues[N_RIGID:]), shapes, points, areas, volume, sides=2)
+    return one_group("shell", n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2)
 
 
-def _collected(omega: Array, shapes: Array, points: Array, areas: Array, volume: float, sides: int = 1) -> Modes:
-    """Modes from outward displacements [points, modes] over a skin; sides: how many times its area radiates."""
-    spots = _spread(areas)
-    away = np.linalg.norm(points - np.average(points, axis=0, weights=areas), axis=1)[spots]
-    return Modes(
-        omega=omega,
-        shapes=shapes[spots],
-        points=points[spots],
-        areas=np.full(len(spots), areas.sum() / len(spots)),
-        reach=(away - away.min()) / max(float(np.ptp(away)), 1e-12),
-        skin=sides * (areas[:, None] * shapes**2).sum(axis=0),
-        volume=np.array(volume),
-        skin_area=np.array(sides * areas.sum()),
-    )
-
-
-def _skin(part: Mesh) -> tuple[Array, Array, Array, Array, Array]:
-    """Quadrature over the skin: points [n, 3], normals [faces, per face, 3], areas [n]; of each face its six nodes
-    [faces, 6], and their functions at its points [6, per face]."""
+def _skin(part: Mesh) -> tuple[Array, Array, csr_matrix]:
+    """Quadrature over the skin: points [n, 3], areas [n], and the matrix [n, dofs] of their outward displacement."""
     triangle = ElementTriP2()
     rule, weights = get_quadrature(triangle, 4)
     values = np.array([triangle.lbasis(rule, i)[0] for i in range(6)])
@@ -206,11 +200,18 @@ def _skin(part: Mesh) -> tuple[Array, Array, Array, Array, Array]:
     sides = skin_sides(cells[:, :4])
     faces = cells[sides[:, None] // 4, SIDES[sides % 4]]
     places = part.nodes.T[faces]  # [faces, 6, 3]
-    along = np.einsum("fic,ibq->bfqc", places, gradients)
-    normals = np.cross(along[0], along[1])
-    size = np.linalg.norm(normals, axis=2)
+    tangents = np.einsum("fic,ibq->bfqc", places, gradients)
+    normals = np.cross(tangents[0], tangents[1]).reshape(-1, 3)
+    size = np.linalg.norm(normals, axis=1)
     points = np.einsum("fic,iq->fqc", places, values).reshape(-1, 3)
-    return points, normals / np.maximum(size, 1e-300)[..., None], (size * weights).ravel(), faces, values
+    nodes, n_rule = part.moving(faces), len(weights)
+    outward = along(
+        normals / np.maximum(size, 1e-300)[:, None],
+        np.repeat(nodes, n_rule, axis=0),
+        np.tile(values.T, (len(faces), 1)),
+        3 * part.n_unknowns,
+    )
+    return points, size * np.tile(weights, len(faces)), outward
 
 
 def _spread(areas: Array) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import Material
 from sfxgen.physics.contact import pulse_spectrum, rough_spectrum
-from sfxgen.physics.modes import Modes
+from sfxgen.physics.families import Modes
 from sfxgen.physics.shapes import Array, Body
 
 AIR_IMPEDANCE = 413.0  # ρ₀ c (Pa s/m) at 20 °C

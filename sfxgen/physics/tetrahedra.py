@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from sfxgen.physics.distance import Distance, split, winding
 from sfxgen.physics.elements import jacobians
@@ -19,6 +20,7 @@ Index = NDArray[np.int64]
 USUAL_DOFS = 20_000
 MOST_DOFS = 120_000  # a factorisation of a solid of that many stays below 4 GB
 FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with fewer it has holes
+TIED = 0.75  # cubes: parts nearer than that are glued together
 MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
 FOLDED = 0.1
 EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
@@ -104,8 +106,9 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
             raise TooThin(cell * FEWEST_LAYERS)
     if not len(mesh.cells):
         raise ValueError("the lattice meets nothing of the body")
-    mesh, lost = _largest_part(mesh)
-    return Solid(curved(mesh, Level(triangles, wall, cell)), cell, lost)
+    mesh, lost, part = _hung_together(mesh, TIED * cell)
+    whole = curved(mesh, Level(triangles, wall, cell))
+    return Solid(_tied(whole, part, TIED * cell) if part.max() else whole, cell, lost)
 
 
 def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> float:
@@ -139,17 +142,52 @@ def skin_sides(cells: Index) -> Index:
     return np.flatnonzero(counts[index] == 1)
 
 
-def _largest_part(mesh: Tetrahedra) -> tuple[Tetrahedra, float]:
-    """The largest part that hangs together by sides of cells, and the share of volume of the others."""
+def _hung_together(mesh: Tetrahedra, gap: float) -> tuple[Tetrahedra, float, Index]:
+    """The parts that hang together by sides of cells, or come nearer to one another than `gap`: the largest lot of
+    them, the share of volume of the others, and of each cell its part, [cells], 0 throughout where there is only one.
+    """
     corners = np.sort(mesh.cells[:, SIDES[:, :3]].reshape(-1, 3), axis=1)
     order = np.lexsort(corners.T)
     pairs = np.flatnonzero((corners[order][1:] == corners[order][:-1]).all(axis=1))
-    a, b = order[pairs] // 4, order[pairs + 1] // 4
     n = len(mesh.cells)
-    count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
-    size = np.bincount(label, volumes(mesh.points, mesh.cells), count)
-    kept = mesh.cells[label == size.argmax()]
-    return compact(mesh.points, kept, mesh.on_surface), float(1 - size.max() / size.sum())
+    count, label = _groups(order[pairs] // 4, order[pairs + 1] // 4, n)
+    if count == 1:
+        return mesh, 0.0, label
+    of_point = np.zeros(len(mesh.points), dtype=np.int64)
+    of_point[mesh.cells] = label[:, None]
+    skin = np.unique(corners[np.setdiff1d(order, np.concatenate([order[pairs], order[pairs + 1]]))])
+    near = skin[cKDTree(mesh.points[skin]).query_pairs(gap, output_type="ndarray")]
+    _, lot = _groups(of_point[near[:, 0]], of_point[near[:, 1]], count)
+    size = np.bincount(lot[label], volumes(mesh.points, mesh.cells))
+    kept = lot[label] == size.argmax()
+    _, part = np.unique(label[kept], return_inverse=True)
+    lost = float(1 - size.max() / size.sum())
+    return compact(mesh.points, mesh.cells[kept], mesh.on_surface), lost, part.astype(np.int64)
+
+
+def _groups(first: Index, second: Index, n: int) -> tuple[int, Index]:
+    """What hangs together by the pairs: how many groups, and of each of n things its group."""
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
+    count, label = connected_components(graph, directed=False)
+    return int(count), label.astype(np.int64)
+
+
+def _tied(mesh: Mesh, part: Index, gap: float) -> Mesh:
+    """Parts (of each cell its own) glued where they come nearer than `gap`: a node of one skin moves as the nearest of
+    the other does."""
+    of_node = np.zeros(mesh.nodes.shape[1], dtype=np.int64)
+    of_node[mesh.cells] = part
+    sides = skin_sides(mesh.cells[:4].T)
+    skin = np.unique(mesh.cells.T[sides[:, None] // 4, SIDES[sides % 4]])
+    places = mesh.nodes.T[skin]
+    near = cKDTree(places).query_pairs(gap, output_type="ndarray")
+    near = near[of_node[skin[near[:, 0]]] != of_node[skin[near[:, 1]]]]
+    distance = np.round(np.linalg.norm(places[near[:, 0]] - places[near[:, 1]], axis=1) / gap, 9)
+    order = np.lexsort((*near.T[::-1], distance))
+    a, b = skin[near[order]].T
+    first = np.unique(a, return_index=True)[1]  # of each node only the nearest one: more would make the joint rigid
+    _, group = _groups(a[first], b[first], len(of_node))
+    return Mesh(mesh.nodes, mesh.cells, group)
 
 
 def curved(mesh: Tetrahedra, level: Level) -> Mesh:

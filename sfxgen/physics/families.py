@@ -1,0 +1,215 @@
+"""The modes of one body at every Poisson ratio of a band, from one solve.
+
+A body's stiffness is a sum of two matrices with coefficients that depend on Poisson's ratio ν alone. Its modes at one ν
+and how they would begin to change with it span a space in which those at other ν are found by a matrix of some hundred
+rows: the reduced basis of Noor & Peters, "Reduced basis technique for nonlinear analysis of structures" (1980). Young's
+modulus, density and size only scale the frequencies: see `strike`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_matrix
+
+from sfxgen.physics.elements import Factors, lowest_by, orthonormal
+from sfxgen.physics.shapes import Array, Index
+
+VERSION = "1"  # part of the cache keys: raise it when the same solve would give other modes
+BANDS = ((0.17, 0.1), (0.38, 0.29), (0.475, 0.44), (0.495, 0.487), (0.5, 0.4975))  # up to which ν, and solved at which
+N_RIGID = 6
+MARGIN = 16  # modes beyond those asked for: at another ν they mix with them
+EQUAL = 1e-8  # relative difference of eigenvalues that only rounding tells apart
+_NEW = 1e-9  # squared size of a change, relative to the largest, below which it is rounding
+
+
+def centre(poisson: float) -> float:
+    """The ratio at which one solve serves a band of them around `poisson`, 0 <= poisson < 0.5: modes within 0.3 %."""
+    return next(solved for limit, solved in BANDS if poisson <= limit)
+
+
+def solid_law(poisson: float) -> tuple[float, float]:
+    """Of the two matrices of isotropic elasticity for unit Young's modulus: Lamé's λ and μ."""
+    return poisson / ((1 + poisson) * (1 - 2 * poisson)), 1 / (2 * (1 + poisson))
+
+
+def shell_law(poisson: float) -> tuple[float, float]:
+    """Of the two matrices of plane stress: ν / (1 - ν²) and 1 / (1 - ν²)."""
+    return poisson / (1 - poisson**2), 1 / (1 - poisson**2)
+
+
+LAWS = {"solid": solid_law, "shell": shell_law}
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Modes of a body whose first size, density and Young's modulus are all 1; see `strike` for real ones.
+
+    omega: [modes] angular frequencies, ascending, the six rigid motions left out.
+    shapes: [points, modes], outward displacement at the points where a blow may land, for unit modal mass.
+    points: [points, 3], areas: [points] of skin that each stands for, reach: [points], 0 middle to 1 end or rim.
+    skin: [modes], the integral over the whole skin of the squared outward displacement.
+    volume, skin_area: of the whole body.
+    """
+
+    omega: Array
+    shapes: Array
+    points: Array
+    areas: Array
+    reach: Array
+    skin: Array
+    volume: Array
+    skin_area: Array
+
+
+@dataclass(frozen=True)
+class Basis:
+    """vectors [dofs, m], orthonormal by the mass; stiffness [2, m, m], both matrices in them; n_sure: how many of the
+    lowest modes it gives."""
+
+    vectors: Array
+    stiffness: Array
+    n_sure: int
+
+
+def subspace(
+    matrices: tuple[csc_matrix, csc_matrix], M: csc_matrix, law: str, poisson: float, omega: float, n: int,
+    order: Index | None = None, margin: int = MARGIN,
+) -> Basis:  # fmt: skip
+    """A space that holds the n lowest modes at `poisson` and nearly so those at ratios around it.
+
+    matrices: as LAWS[law] weighs them; omega: about the lowest frequency; order: of elimination.
+    """
+    a, b = LAWS[law](poisson)
+    K = (a * matrices[0] + b * matrices[1]).tocsc()
+    factors = Factors((K + omega**2 * M).tocsc(), order)
+    margin = min(margin, K.shape[0] - 1 - n)
+    _, vectors = lowest_by(factors, M, omega, n + margin, rough=margin)
+    # The change of a mode with ν is (λ M - K)⁺ K' v, nearly -(K + ω² M)⁻¹ K' v but for its share in the other modes.
+    change = factors.solve(np.asfortranarray(matrices[0] @ vectors))
+    for _ in range(2):
+        change -= vectors @ (vectors.T @ (M @ change))
+    gram = change.T @ (M @ change)
+    size, axes = np.linalg.eigh((gram + gram.T) / 2)
+    new = size > _NEW * max(float(size.max()), 1e-300)
+    basis = orthonormal(np.hstack([vectors, change @ (axes[:, new] / np.sqrt(size[new]))]), M)
+    stiffness = np.stack([basis.T @ (matrix @ basis) for matrix in matrices])
+    return Basis(basis, (stiffness + stiffness.transpose(0, 2, 1)) / 2, n)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The modes of one pattern of symmetry. stiffness: [2, m, m]; shapes: [spots, m], outward displacement of the basis
+    at the places where a blow may land, of the part that was solved; skin: [m, m], integral over the whole skin of the
+    products of outward displacements; copies: [copies], the sign of the part in each of its mirror images."""
+
+    stiffness: Array
+    shapes: Array
+    skin: Array
+    copies: Array
+    n_sure: int
+
+
+@dataclass(frozen=True)
+class ModeFamily:
+    """points, areas, reach, volume, skin_area: as of `Modes`."""
+
+    law: str
+    n_modes: int
+    groups: tuple[Group, ...]
+    points: Array
+    areas: Array
+    reach: Array
+    volume: Array
+    skin_area: Array
+
+    def at(self, poisson: float) -> Modes:
+        """The modes at a ratio of the band that was solved for, the rigid motions left out."""
+        weights = np.array(LAWS[self.law](poisson))
+        solved = [np.linalg.eigh(np.tensordot(weights, group.stiffness, 1)) for group in self.groups]
+        sure = [values[: group.n_sure] for group, (values, _) in zip(self.groups, solved, strict=True)]
+        complete = min(float(values[-1]) for values in sure)
+        eigenvalues = np.concatenate(sure)
+        order = ascending(eigenvalues)
+        order = order[eigenvalues[order] <= complete][N_RIGID : N_RIGID + self.n_modes]
+        shapes, skin = zip(*(_outputs(g, v) for g, (_, v) in zip(self.groups, solved, strict=True)), strict=True)
+        return Modes(
+            omega=np.sqrt(eigenvalues[order]),
+            shapes=np.concatenate(shapes, axis=1)[:, order],
+            points=self.points,
+            areas=self.areas,
+            reach=self.reach,
+            skin=np.concatenate(skin)[order],
+            volume=self.volume,
+            skin_area=self.skin_area,
+        )
+
+    def to_bytes(self) -> bytes:
+        """An npz file; equal families give equal bytes."""
+        arrays = {name: getattr(self, name) for name in ("points", "areas", "reach", "volume", "skin_area")}
+        for i, group in enumerate(self.groups):
+            own = {"stiffness": group.stiffness, "shapes": group.shapes, "skin": group.skin, "copies": group.copies}
+            arrays |= {f"{i}.{name}": value for name, value in own.items()}
+        n_sure = [group.n_sure for group in self.groups]
+        stream = io.BytesIO()
+        np.savez(stream, law=np.array(self.law), n=np.array([self.n_modes, *n_sure]), **arrays)
+        return stream.getvalue()
+
+    @staticmethod
+    def from_bytes(data: bytes) -> ModeFamily:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            n_modes, *n_sure = (int(n) for n in arrays["n"])
+            names = ("stiffness", "shapes", "skin", "copies")
+            groups = tuple(
+                Group(**{name: arrays[f"{i}.{name}"] for name in names}, n_sure=n) for i, n in enumerate(n_sure)
+            )
+            whole = (arrays[name] for name in ("points", "areas", "reach", "volume", "skin_area"))
+            return ModeFamily(str(arrays["law"]), n_modes, groups, *whole)
+
+
+def _outputs(group: Group, vectors: Array) -> tuple[Array, Array]:
+    """Of a group's sure modes: shapes at all copies of the spots, [copies spots, n], and the skin's integrals, [n]."""
+    vectors = vectors[:, : group.n_sure]
+    shapes = group.shapes @ vectors
+    shapes *= _signs(shapes)
+    skin = np.einsum("im,ij,jm->m", vectors, group.skin, vectors, optimize=True)
+    return np.concatenate([sign * shapes for sign in group.copies]), skin
+
+
+def _signs(shapes: Array) -> Array:
+    """Of each column's first entry that is as large as any: a symmetric pattern has several, equal but for rounding,
+    which differs from processor to processor."""
+    size = np.abs(shapes)
+    first = (size > (1 - 1e-6) * size.max(axis=0)).argmax(axis=0)
+    return np.where(shapes[first, np.arange(shapes.shape[1])] < 0, -1.0, 1.0)
+
+
+def ascending(eigenvalues: Array) -> NDArray[np.int64]:
+    """Their order; those that are equal but for rounding, which differs between processors, stay as they come."""
+    order = np.argsort(eigenvalues, kind="stable")
+    group = np.cumsum(np.diff(eigenvalues[order], prepend=-np.inf) > EQUAL * np.abs(eigenvalues[order]))
+    return np.asarray(order[np.lexsort((order, group))])
+
+
+def one_group(
+    law: str, n_modes: int, basis: Basis, outward: Array, points: Array, areas: Array, spots: Sequence[int] | Index,
+    volume: float, sides: int = 1,
+) -> ModeFamily:  # fmt: skip
+    """The family of a body without symmetries. outward: [points, m], displacement of the basis over a skin of `areas`
+    [points], of which blows land on `spots`; sides: how many times that skin's area radiates."""
+    away = np.linalg.norm(points - np.average(points, axis=0, weights=areas), axis=1)[spots]
+    skin = sides * (outward.T @ (areas[:, None] * outward))
+    return ModeFamily(
+        law=law,
+        n_modes=n_modes,
+        groups=(Group(basis.stiffness, outward[spots], skin, np.ones(1), basis.n_sure),),
+        points=points[spots],
+        areas=np.full(len(spots), areas.sum() / len(spots)),
+        reach=(away - away.min()) / max(float(np.ptp(away)), 1e-12),
+        volume=np.array(volume),
+        skin_area=np.array(sides * areas.sum()),
+    )
