@@ -2,7 +2,7 @@
 
     python tools/evaluate/scenes.py [--scenes 1000] [--first 0]
 
-Prints what failed, scene by scene, and the slowest; exits with 1 when any failed. Some ten minutes on one core.
+Prints what failed, scene by scene, and the slowest; exits with 1 when any failed. Some fifteen minutes on one core.
 """
 
 from __future__ import annotations
