@@ -362,7 +362,7 @@ def _reasons(
             changed = ["prompt"]  # the rest follows from it
         elif len(changed) > 1 and "guidance" in changed:
             changed.remove("guidance")  # it follows from the others
-        if job.kind == "impact":
+        if job.kind in ("impact", "scene"):
             changed = ["mesh" if name == "recording" else name for name in changed]
         yield from (f"{name} changed" for name in changed or ["sfxgen"])
     for slot in job.slots:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.signal import firwin, oaconvolve
 
 from sfxgen.audio import Audio
 
@@ -79,3 +80,28 @@ def total(stems: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     """Stems added up without rounding."""
     assert len(stems) > 1
     return sum((stem.astype(np.float64) for stem in stems), np.zeros(stems[0].shape))
+
+
+def clicks(wave: NDArray[np.float64], rate_hz: int, blows: Sequence[int] = ()) -> list[int]:
+    """Frames at which a wave jumps as nothing around it does, but where a blow begins.
+
+    What lies above 0.46 of the rate, where neither modes nor knocks reach, tells how large a step there is: a step has
+    all frequencies. It is a click where it is above a thousandth of the peak and twice as large as any difference
+    of neighbouring samples in the two milliseconds before it and after it.
+    """
+    n_taps = 127
+    high = firwin(n_taps, 0.92, pass_zero=False)
+    unit = float(np.abs(np.cumsum(high)).max())
+    step = np.abs(oaconvolve(wave, high, mode="same")) / unit
+    change = np.abs(np.diff(wave, prepend=wave[:1]))
+    near, gap, begins = rate_hz // 500, 4, np.unique(np.asarray(blows, dtype=np.int64))
+    found = []
+    for i in np.flatnonzero(step > 1e-3 * np.abs(wave).max(initial=1e-12)):
+        if step[max(0, i - n_taps) : i + n_taps].max() > step[i]:
+            continue  # what the filter spreads of a larger one, or what that one drowns
+        if len(begins) and np.abs(begins - i).min() <= gap:
+            continue
+        before, after = change[max(0, i - near) : max(0, i - gap)], change[i + gap : i + near]
+        if step[i] > 2 * max(before.max(initial=0), after.max(initial=0)):
+            found.append(int(i))
+    return found

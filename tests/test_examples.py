@@ -61,7 +61,7 @@ def test_the_godot_example_has_every_kind_and_thirty_sounds(godot: tuple[Path, R
     root, report = godot
     check_all_made(root, report)
     kinds = {planned.job.kind for planned in report.planning.plan.sounds}
-    assert kinds == {"impact", "fm", "texture", "text", "edit", "enhance", "file"}
+    assert kinds == {"impact", "scene", "fm", "texture", "text", "edit", "enhance", "file"}
     assert len(report.made) >= 30
     bare = {planned.job.kind for planned in report.planning.plan.sounds if planned.choice and not planned.choice.kind}
     assert {"text", "impact"} <= bare

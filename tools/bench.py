@@ -198,6 +198,10 @@ def scene(folder: Path, n_runs: int) -> None:  # noqa: ARG001
     ):
         spec = Scene.model_validate({"bodies": [{"object": item, "count": 10}], "height_m": 0.8, "longest_s": 2})
         report(name, timed(partial(render, spec, [Draw(1)], Request(cached=cached)), n_runs, time.process_time))
+    pane = {"shape": "plate", "size_m": [0.3, 0.2, 0.004], "material": "glass"}
+    spec = Scene.model_validate({"bodies": [{"object": pane, "breaks": 20}], "height_m": 0.8, "longest_s": 2})
+    report("a pane that breaks into twenty", timed(partial(render, spec, [Draw(1)], Request(cached=cached)), n_runs,
+                                                   time.process_time))  # fmt: skip
 
 
 def loudness(folder: Path, n_runs: int) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sfxgen.draw import Draw
-from sfxgen.generate.impact import body_of
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.generate.bodies import Kind, kind_of
+from sfxgen.generate.recipe import Request
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics.rigid import GRAVITY_M_S2, ROUND, Solid, Thing, radius_m, solid
-from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.grains import grains
+from sfxgen.physics.rigid import Crack
+from sfxgen.physics.shapes import Array
+from sfxgen.physics.things import GRAVITY_M_S2, NOTHING, ROUND, Thing, product, rotation
 
-EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 ROOM = 1.02  # between bounding spheres
 GAP_M = 2e-5  # between what lies and what it lies on: nothing starts by pressing
 THROWN_DEG = 20.0  # above the level
@@ -24,63 +25,73 @@ YAW, SHIFT = 0.15, 0.06  # how unevenly a stack is stacked: turns (rad), and of 
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a line of `bodies` is, ready to be placed."""
-
-    body: Body
-    size_m: float
-    material: str
-    solid: Solid
-    bounce: float
-    radius_m: float
-
-
-@dataclass(frozen=True)
 class Placing:
-    """things, and of each the line of `bodies` that it came from; edge_m: of each line; before_s: what passes at least
-    before the last has begun to be heard."""
+    """things, and of each the line of `bodies` that it came from; kinds: of each line; before_s: what passes at least
+    before the last has begun to be heard; fragile: thing → how many shards it breaks into; struck: at the start."""
 
     things: tuple[Thing, ...]
     kind: tuple[int, ...]
-    edge_m: tuple[float, ...]
+    kinds: tuple[Kind, ...]
     before_s: float
+    fragile: dict[int, int]
+    struck: tuple[Crack, ...] = ()
 
 
-def placed(spec: Scene, draw: Draw, rng: np.random.Generator) -> Placing:
-    """The bodies of one take. All randomness is the draw's."""
+def placed(spec: Scene, draw: Draw, rng: np.random.Generator, request: Request) -> Placing:
+    """The bodies of one take. All randomness is the draw's. Raises MeshUnusable."""
     place = rng.uniform(*draw.intensity)
     low, high = spec.height_m
     height = low * (high / low) ** place
     speed = spec.speed_m_s[0] + (spec.speed_m_s[1] - spec.speed_m_s[0]) * place
-    kinds = [_kind(spec, k) for k in range(len(spec.bodies))]
-    edges = tuple(_edge_m(spec, k, kinds[k]) for k in range(len(kinds)))
+    kinds = [kind_of(line, request) for line in spec.bodies]
     counts = [int(rng.integers(body.count[0], body.count[1] + 1)) for body in spec.bodies]
     order = [k for k, count in enumerate(counts) for _ in range(count)]
     if spec.action != "topple":
         order = [order[i] for i in rng.permutation(len(order))]
+    standing = [k for k in order if spec.bodies[k].stands]
+    order = [k for k in order if not spec.bodies[k].stands]
     things = _ACTIONS[spec.action](spec, [kinds[k] for k in order], height, speed, rng)
+    things += _standing([kinds[k] for k in standing], things, spec.action, rng)
+    things = [replace(t, walls=t.walls if _is_entered(t, things) else ()) for t in things]
     latest = max(thing.start_s for thing in things)
-    falls = spec.action in ("drop", "throw", "pile")
+    order += standing
+    falls = spec.action in ("drop", "throw", "pile", "break")
     before = math.sqrt(2 * max(float(t.place[2]) for t in things) / GRAVITY_M_S2) if falls else 0.0
-    return Placing(tuple(things), tuple(order), edges, latest + before)
+    ranges = {i: spec.shards(spec.bodies[k]) for i, k in enumerate(order)}
+    fragile = {i: int(rng.integers(pair[0], pair[1] + 1)) for i, pair in ranges.items() if pair}
+    struck: tuple[Crack, ...] = ()
+    if spec.action == "break":
+        struck = tuple(_blow(things[i], i, speed, rng) for i in fragile if not spec.bodies[order[i]].stands)
+    return Placing(tuple(things), tuple(order), tuple(kinds), latest + before, fragile, struck)
 
 
-def _kind(spec: Scene, k: int) -> Kind:
-    line = spec.bodies[k]
-    body, size = body_of(line.object), line.object.size_m[0]
-    material = line.object.material
-    whole = solid(body, size, MATERIALS[material].density_kg_m3, line.mass_kg)
-    return Kind(body, size, material, whole, line.bounce, radius_m(body, size))
+def _is_entered(hollow: Thing, things: list[Thing]) -> bool:
+    """Whether something could go into it."""
+    return any(t is not hollow and not t.walls and t.reach_m < hollow.fitting_m for t in things)
 
 
-def _edge_m(spec: Scene, k: int, kind: Kind) -> float:
-    given = spec.bodies[k].edge_m
-    natural = EDGE_SHARE * kind.body.thickness * kind.size_m
-    return given if given is not None else float(np.clip(natural, LEAST_EDGE_M, MOST_EDGE_M))
+def _standing(kinds: list[Kind], others: list[Thing], action: str, rng: np.random.Generator) -> list[Thing]:
+    """Upright on the floor, the first below the others' middle, which it raises by its height, or ahead of them."""
+    made, along = [], 0.0
+    top = max((kind.tall_m for kind in kinds), default=0.0)
+    if action != "roll":
+        for i, thing in enumerate(others):
+            others[i] = replace(thing, place=thing.place + np.array([0.0, 0.0, top if action != "topple" else 0.0]))
+    middle = np.mean([thing.place for thing in others], axis=0)
+    ahead = max(kind.radius_m for kind in kinds) + 0.5 if kinds and action in ("roll", "topple") else 0.0
+    reach = max(float((t.place - middle)[0]) + t.reach_m for t in others)
+    for kind in kinds:
+        x = middle[0] + (reach + ahead if ahead else 0.0)
+        place = np.array([x, middle[1] + along, kind.low_m + GAP_M])
+        turn = _about(2, rng.uniform(0, 2 * math.pi))
+        made.append(_thing(kind, place, turn, np.zeros(3), np.zeros(3)))
+        along += 2 * ROOM * kind.radius_m
+    return made
 
 
 def _thing(kind: Kind, place: Array, turn: Array, velocity: Array, spin: Array, start_s: float = 0.0) -> Thing:
-    return Thing(kind.body, kind.size_m, kind.material, kind.solid, place, turn, velocity, spin, kind.bounce, start_s)
+    return Thing(kind.body, kind.size_m, kind.material, kind.solid, place, turn, velocity, spin, kind.bounce, start_s,
+                 kind.pieces, kind.walls, kind.fitting_m)  # fmt: skip
 
 
 def _cluster(spec: Scene, kinds: list[Kind], height: float, rng: np.random.Generator, velocity: Array) -> list[Thing]:
@@ -115,8 +126,8 @@ def _roll(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.r
         yaw = YAW * rng.uniform(-1, 1)
         own = speed * (1 + 0.1 * rng.uniform(-1, 1))
         rolls = kind.body.shape in ROUND
-        radius = float(kind.body.extent[0] if rolls else kind.body.extent[2]) * kind.size_m / 2
-        turn = _times(_about(2, yaw), _about(0, -math.pi / 2)) if rolls else _about(2, yaw)
+        radius = float(kind.body.extent[0]) * kind.size_m / 2 if rolls else kind.low_m
+        turn = product(_about(2, yaw), _about(0, -math.pi / 2)) if rolls else _about(2, yaw)
         place = np.array([room * (i // side), room * (i % side), radius + GAP_M])
         velocity = own * np.array([math.cos(yaw), math.sin(yaw), 0.0])
         turning = own / radius if rolls or kind.body.shape == "sphere" else 0.0
@@ -141,25 +152,60 @@ def _pile(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.r
 
 def _topple(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
     """A stack that turns as a whole about its foot, `speed` at its top."""
-    top = sum(kind.body.extent[2] * kind.size_m + GAP_M for kind in kinds)
+    top = sum(kind.tall_m + GAP_M for kind in kinds)
     things, level = [], GAP_M
     for kind in kinds:
-        tall = kind.body.extent[2] * kind.size_m
-        middle = level + (
-            tall if kind.body.shape in ("bowl", "bell") else tall / 2
-        )  # these have their origin at the rim
+        middle = level + kind.low_m
         yaw = YAW * rng.uniform(-1, 1)
         across = SHIFT * kind.body.extent[0] * kind.size_m * rng.uniform(-1, 1, 2)
         turn = _about(2, yaw)
         omega = np.array([0.0, speed / top, 0.0])
         place = np.array([*across, middle])
         things.append(_thing(kind, place, turn, np.array([omega[1] * middle, 0.0, 0.0]), _into(turn, omega)))
-        level += tall + GAP_M
+        level += kind.tall_m + GAP_M
     return things
 
 
+def _stand(spec: Scene, kinds: list[Kind], height: float, speed: float, rng: np.random.Generator) -> list[Thing]:  # noqa: ARG001
+    """Side by side, upright, each turned anyhow about the vertical, its lowest point at `height`. What is flat stands
+    on its edge, as a pane does."""
+    things, along = [], 0.0
+    for kind in kinds:
+        flat = kind.body.shape == "plate" or (kind.body.shape == "cylinder" and kind.body.size[1] < 1)
+        upright = _about(0, math.pi / 2) if flat else _about(0, 0.0)
+        low = kind.body.extent[1] * kind.size_m / 2 if flat else kind.low_m
+        turn = product(_about(2, rng.uniform(0, 2 * math.pi)), upright)
+        along += ROOM * kind.radius_m
+        things.append(_thing(kind, np.array([0.0, along, height + low]), turn,
+                             np.zeros(3), np.zeros(3)))  # fmt: skip
+        along += ROOM * kind.radius_m + spec.spread_m
+    return things
+
+
+def _blow(thing: Thing, index: int, speed: float, rng: np.random.Generator) -> Crack:
+    """Of something heavy, level but for a little, somewhere on the side that it comes to."""
+    turn = rotation(thing.turn[None])[0]
+    flat = thing.body.shape == "plate" or (thing.body.shape == "cylinder" and thing.body.size[1] < 1)
+    way = turn[:, 2] * (1 if rng.uniform() < 0.5 else -1) if flat else _level(rng)
+    places = grains(thing.body).surface @ turn.T * thing.size_m
+    # Of the points where it enters the body, one towards the middle.
+    depth = places @ way
+    across = places - depth[:, None] * way
+    middle = places.mean(axis=0)
+    off = across - (middle - (middle @ way) * way) - 0.25 * thing.reach_m * rng.standard_normal(3)
+    score = np.linalg.norm(off, axis=1) + 0.3 * depth
+    return Crack(index, NOTHING, thing.place + places[int(score.argmin())], way, speed, 0.0)
+
+
+def _level(rng: np.random.Generator) -> Array:
+    angle = rng.uniform(0, 2 * math.pi)
+    way = np.array([math.cos(angle), math.sin(angle), -0.2])
+    return np.asarray(way / np.linalg.norm(way))
+
+
 _Action = Callable[[Scene, list[Kind], float, float, np.random.Generator], list[Thing]]
-_ACTIONS: dict[str, _Action] = {"drop": _drop, "throw": _throw, "roll": _roll, "pile": _pile, "topple": _topple}
+_ACTIONS: dict[str, _Action] = {"drop": _drop, "throw": _throw, "roll": _roll, "pile": _pile, "topple": _topple,
+                               "break": _stand}  # fmt: skip
 
 
 def _any_turn(rng: np.random.Generator) -> Array:
@@ -177,12 +223,6 @@ def _about(axis: int, angle: float) -> Array:
     quaternion = np.zeros(4)
     quaternion[0], quaternion[1 + axis] = math.cos(angle / 2), math.sin(angle / 2)
     return quaternion
-
-
-def _times(left: Array, right: Array) -> Array:
-    """The quaternion that turns by `right`, then by `left`."""
-    w, v = left[0] * right[0] - left[1:] @ right[1:], np.cross(left[1:], right[1:])
-    return np.array([w, *(left[0] * right[1:] + right[0] * left[1:] + v)])
 
 
 def _into(turn: Array, vector: Array) -> Array:

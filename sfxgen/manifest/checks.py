@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sfxgen.errors import Fault
 from sfxgen.manifest.document import Document, Key
 from sfxgen.manifest.faults import show
+from sfxgen.manifest.impact import FromFile
 from sfxgen.manifest.master import RATES_HZ, Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.sound import ONE_EACH, Sound
@@ -33,7 +34,8 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
     elif sound.loop and output.format in ("mp3", "m4a"):
         formats = "wav, flac, ogg or opus"
         yield fault(["output", "format"], f"{output.format} cannot loop without a gap", formats, "or loop: false")
-    if sound.sources and sound.layers and not sound.impact:
+    made = sound.kind in ("impact", "scene")  # of meshes, not of recordings
+    if sound.sources and sound.layers and not made:
         yield fault(["layers"], "a recording has no velocity layers", "layers with impact, fm or texture")
     if sound.separate and sound.variations > 1:
         cure = "each stem is one file"
@@ -49,10 +51,18 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
         yield fault(["output", "folder"], problem, "a relative path below it, without ..")
     for index, source in enumerate(sound.sources):
         if inside(folder, source) is None:
-            what = "mesh" if sound.impact else "recording"
-            place: list[Key] = ["object", "file"] if sound.impact else ["source", index]
+            what = "mesh" if made else "recording"
+            place = _place(sound, index)
             problem, cure = f"{show(source)} leaves the project", f"copy the {what} into the project"
             yield fault([sound.kind, *place], problem, "a path relative to this manifest", cure)
+
+
+def _place(sound: Sound, index: int) -> list[Key]:
+    """Where in its kind's section a sound names a source."""
+    if sound.scene:
+        files = [k for k, line in enumerate(sound.scene.bodies) if isinstance(line.object, FromFile)]
+        return ["bodies", files[index], "object", "file"]
+    return ["object", "file"] if sound.impact else ["source", index]
 
 
 def check_master(master: Master, document: Document) -> Iterator[Fault]:

@@ -9,10 +9,12 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Between, Spec
-from sfxgen.manifest.impact import Cylinder, Primitive
+from sfxgen.manifest.impact import AnyBody, Cylinder, FromFile
 from sfxgen.manifest.materials import MaterialName
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds
+MOST_SHARDS = 40
+BREAKS = (12, 18)  # of a body that `action: break` breaks and that does not say into how many
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class CountBetween:
 class SceneBody(Spec):
     """One kind of body in the scene, and how many of it."""
 
-    object: Annotated[Primitive, Field(discriminator="shape")] = Field(description="Its shape, size and material.")
+    object: Annotated[AnyBody, Field(discriminator="shape")] = Field(description="Its shape, size and material.")
     count: Annotated[tuple[int, int], CountBetween(1, MOST_BODIES)] = Field(
         (1, 1), description="How many there are: a number, or [low, high] for each variation to draw from."
     )
@@ -61,6 +63,19 @@ class SceneBody(Spec):
     damping: Annotated[float, Field(ge=0.1, le=200)] = Field(
         1.0, description="Internal damping, times that of the material; bodies that lie decay faster by themselves."
     )
+    breaks: Annotated[tuple[int, int], CountBetween(2, MOST_SHARDS)] | None = Field(
+        None, description="It breaks under its first hard blow, into so many shards: a number, or [low, high]."
+    )
+    stands: bool = Field(
+        False, description="It stands on the floor, upright, when the others begin: a bowl for coins to fall into."
+    )
+
+    @model_validator(mode="after")
+    def _breakable(self) -> Self:
+        if self.breaks and isinstance(self.object, FromFile):
+            problem = "a body from a file does not break; expected no breaks, or another shape"
+            raise PydanticCustomError("breaks", problem, {"key": "breaks"})
+        return self
 
 
 class Floor(Spec):
@@ -86,22 +101,28 @@ class Scene(Spec):
         description="The bodies; in a stack the first is the lowest.",
     )
     floor: Floor = Field(Floor(), description="What they fall onto.")
-    action: Literal["drop", "throw", "roll", "pile", "topple"] = Field(
+    action: Literal["drop", "throw", "roll", "pile", "topple", "break"] = Field(
         "drop",
         description="drop: all at once; throw: with a speed, upwards and on; roll: along the floor; pile: one after "
-        "another onto a heap; topple: a stack that is pushed over.",
+        "another onto a heap; topple: a stack that is pushed over; break: struck where they stand, into pieces.",
     )
     height_m: Annotated[tuple[float, float], Between(0.005, 20)] = Field(
-        (0.6, 1.0), description="How far they fall in drop, throw and pile (m); layers range over it."
+        (0.6, 1.0), description="How far they fall in drop, throw, pile and break (m); layers range over it."
     )
     speed_m_s: Annotated[tuple[float, float], Between(0, 30)] = Field(
-        (0.8, 1.6), description="Speed of throw and roll, and of the top in topple (m/s); layers range over it."
+        (0.8, 1.6),
+        description="Speed (m/s) of throw, of roll, of the top in topple, of the blow in break; layers range over it.",
     )
     spin_hz: Annotated[tuple[float, float], Between(0, 50)] = Field(
         (0.0, 3.0), description="Turns a second about a random axis (Hz), in drop, throw and pile."
     )
     slope_deg: Annotated[float, Field(ge=0, le=60)] = Field(
         0.0, description="How steep the floor falls away (degrees)."
+    )
+    slope_m: Annotated[float, Field(ge=0, le=1000)] = Field(
+        3.0,
+        description="Length of the slope beyond where the bodies begin (m); then the floor is level, and all comes to "
+        "rest.",
     )
     spread_m: Annotated[float, Field(ge=0, le=5)] = Field(
         0.0, description="Room between bodies at the start, beyond what they need themselves (m)."
@@ -118,8 +139,15 @@ class Scene(Spec):
     )
 
     @model_validator(mode="after")
+    def _something_moves(self) -> Self:
+        if all(body.stands for body in self.bodies):
+            problem = "all bodies stand; expected one that does not"
+            raise PydanticCustomError("stands", problem, {"key": "bodies"})
+        return self
+
+    @model_validator(mode="after")
     def _few_enough(self) -> Self:
-        most = sum(body.count[1] for body in self.bodies)
+        most = sum(body.count[1] * (self.shards(body) or (1, 1))[1] for body in self.bodies)
         if most > MOST_BODIES:
             raise PydanticCustomError(
                 "bodies",
@@ -127,3 +155,19 @@ class Scene(Spec):
                 {"most": most, "limit": MOST_BODIES, "key": "bodies"},
             )
         return self
+
+    def shards(self, body: SceneBody) -> tuple[int, int] | None:
+        """Into how many pieces a body of this scene breaks, [low, high]; None: it does not."""
+        struck = self.action == "break" and not body.stands and not isinstance(body.object, FromFile)
+        return body.breaks or (BREAKS if struck else None)
+
+    def with_files(self, files: tuple[str, ...]) -> Scene:
+        """With these paths for those of its bodies from files, in their order."""
+        left = iter(files)
+        bodies = [
+            body.model_copy(update={"object": body.object.model_copy(update={"file": next(left)})})
+            if isinstance(body.object, FromFile)
+            else body
+            for body in self.bodies
+        ]
+        return self.model_copy(update={"bodies": tuple(bodies)})

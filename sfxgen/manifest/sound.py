@@ -115,9 +115,11 @@ class Sound(Defaults):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Paths of the recordings or the mesh that it begins with, relative to the manifest."""
+        """Paths of the recordings or meshes that it begins with, relative to the manifest."""
         if self.impact and isinstance(self.impact.object, FromFile):
             return (self.impact.object.file,)
+        if self.scene:
+            return tuple(line.object.file for line in self.scene.bodies if isinstance(line.object, FromFile))
         return tuple(getattr(self.body, "source", ()))
 
     def body_from(self, sources: tuple[str, ...]) -> Spec:
@@ -127,6 +129,8 @@ class Sound(Defaults):
         if self.impact:
             item = self.impact.object.model_copy(update={"file": sources[0]})
             return self.impact.model_copy(update={"object": item})
+        if self.scene:
+            return self.scene.with_files(sources)
         return self.body.model_copy(update={"source": sources})
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
@@ -87,20 +88,27 @@ def path(speed_m_s: Array, rate_hz: int) -> Path:
 def pressed(contact: Contact | SoftContact, radius_m: float, force_n: float) -> tuple[float, float]:
     """Stiffness dF/dδ (N/m) and radius of the patch √(R δ) (m) at a load; for Hertz's law a = (3 F R / 4 E*)^{1/3}."""
     depth = (force_n / contact.stiffness) ** (1 / contact.exponent)
-    return contact.exponent * force_n / depth, float(np.sqrt(radius_m * depth))
+    return float(_spring(contact, np.array(force_n))), float(np.sqrt(radius_m * depth))
 
 
-def profile(rough: Roughness, spot_m: float, path_: Path, rate_hz: int, rng: np.random.Generator) -> Array:
+def profile(
+    rough: Roughness, spot_m: float, path_: Path, rate_hz: int, rng: np.random.Generator, wheel_m: float = 0.0
+) -> Array:
     """Height under the contact at each frame (m), [frames]; exactly periodic over the whole path.
 
     Drawn on a circle of the path's length, so finely that at the top speed a frame is a point of it, and read there
     by a periodic cubic spline. Density by wave number: k^{-β}, flat below 2π / LONGEST_M, times what a patch of
-    radius a feels, 1 / (1 + π/4 (k a)³) (Remington 1976).
+    radius a feels, 1 / (1 + π/4 (k a)³) (Remington 1976). wheel_m: radius of what rolls, 0 for what does not: it rides
+    on the crests and bends over no hollow that is narrower than itself. So what the profile adds at wave number k
+    counts as 1 / (1 + R² κ²)², with the mean square of its curvature κ up to there: the whole is then bent by 1 / R at
+    most, since ∫ d(κ²) / (1 + R² κ²)² < 1 / R².
     """
     length_m = float(path_.place_m[-1])
     n = max(4, int(np.ceil(length_m / (path_.top_m_s / rate_hz) - 1e-6)))
     k: Array = 2 * np.pi / length_m * np.arange(1, n // 2 + 1, dtype=np.float64)
     density = spectral_density(rough, k) / (1 + np.pi / 4 * (k * spot_m) ** 3)
+    if wheel_m:
+        density /= (1 + wheel_m**2 * np.cumsum(density * k**4) * (2 * np.pi / length_m)) ** 2
     white = (rng.standard_normal(len(k)) + 1j * rng.standard_normal(len(k))) * np.sqrt(0.5)
     half = np.concatenate([[0], white * np.sqrt(density * (2 * np.pi / length_m) / 2) * n])
     if n % 2 == 0:
@@ -128,14 +136,46 @@ def force(height_m: Array, stiffness_n_m: float, mass_kg: float, load_n: float, 
     FoleyAutomatic has it (loudness by the power that friction takes).
     """
     n = len(height_m)
-    omega = 2 * np.pi * np.fft.rfftfreq(n, 1 / rate_hz)[1:]
-    spring = stiffness_n_m * (1 + 1j * CONTACT_LOSS)
-    spectrum = np.fft.rfft(height_m)
-    spectrum[0] = 0
-    spectrum[1:] /= 1 / spring - 1 / (mass_kg * omega**2)
+    spectrum = np.fft.rfft(height_m) * _push(n, np.array([stiffness_n_m]), mass_kg, rate_hz)[0]
     alternating = np.fft.irfft(spectrum, n)
     rms = float(np.sqrt(np.mean(alternating**2)))
     return np.asarray(alternating / np.sqrt(1 + rms / (LIFTED_AT * load_n)))
+
+
+def _push(n: int, stiffness_n_m: Array, mass_kg: float, rate_hz: int) -> NDArray[np.complex128]:
+    """Force over height, [stiffnesses, n // 2 + 1], 0 at 0 Hz."""
+    omega = 2 * np.pi * np.fft.rfftfreq(n, 1 / rate_hz)[1:]
+    spring = stiffness_n_m[:, None] * (1 + 1j * CONTACT_LOSS)
+    pushed = 1 / (1 / spring - 1 / (mass_kg * omega**2))
+    return np.concatenate([np.zeros((len(stiffness_n_m), 1)), pushed], axis=1)
+
+
+def changing_force(height_m: Array, contact: Contact, spots: int, load_n: Array, hop: int, rate_hz: int) -> Array:
+    """As `force`, under a load that comes and goes: load_n: [frames], of `hop` samples each, ≥ 0; height_m:
+    [hop × frames]; spots that share the load. [hop × frames].
+
+    Windows of two frames, roots of Hann's, overlap by half, so that no seam clicks; each has the stiffness of its load.
+    """
+    n = 2 * hop
+    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(n) + 0.5) / n))
+    padded = np.pad(height_m, (hop, hop), mode="edge")
+    pieces = sliding_window_view(padded, n)[::hop]
+    pieces = (pieces - pieces.mean(axis=1, keepdims=True)) * window
+    whole = np.pad(load_n, 1)
+    load = np.asarray((whole[:-1] + whole[1:]) / 2)
+    spring = spots * _spring(contact, np.maximum(load / spots, 1e-9))
+    alternating = np.fft.irfft(np.fft.rfft(pieces, axis=1) * _push(n, spring, contact.mass_kg, rate_hz), n, axis=1)
+    rms = np.sqrt(np.mean(alternating**2, axis=1))
+    alternating *= (window / np.sqrt(1 + rms / np.maximum(LIFTED_AT * load, 1e-12))[:, None]) * (load > 0)[:, None]
+    out = np.zeros(hop * (len(load) + 1))
+    out[: hop * len(load)] += alternating[:, :hop].ravel()
+    out[hop:] += alternating[:, hop:].ravel()
+    return out[hop:-hop]
+
+
+def _spring(contact: Contact | SoftContact, force_n: Array) -> Array:
+    """Stiffness dF/dδ (N/m) at a load."""
+    return np.asarray(contact.exponent * force_n / (force_n / contact.stiffness) ** (1 / contact.exponent))
 
 
 def turning(path_: Path, radius_m: float, whole: bool, rng: np.random.Generator) -> Array:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import MATERIALS
+from sfxgen.physics.colliders import STEPS_A_CONTACT
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.rigid import FLOOR, STEPS_A_CONTACT, Log, Thing
+from sfxgen.physics.rigid import Log
 from sfxgen.physics.shapes import Array
+from sfxgen.physics.things import FLOOR, Thing
 
 WINDOW_STEPS = STEPS_A_CONTACT + 3  # a blow is the impulse of so many steps from its first; what follows is rubbing
 GAP_STEPS = 3  # a contact that is lost for fewer goes on
@@ -19,6 +21,7 @@ QUIETEST = 1e-3  # blows softer than this share of the body's hardest are left o
 HARDEST = 3.0  # impulse over (reduced mass × approach) beyond which the rest is weight, not blow
 FLATTEST_M = 0.05  # radius of a contact between two faces, which are never quite even
 SLOWEST_M_S = 1e-3
+LYING = 0.97  # of a normal along the thinnest axis of a body: there it meets others with a face
 FRAME_S = 0.005  # rubbing forces are means over such frames: a low-pass at about 100 Hz, since solvers chatter
 CELL = 1.2  # places on a body are told apart by the rounding of this times their share of the half extent
 
@@ -42,16 +45,26 @@ class Blows:
         return Blows(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
 
+def joined(parts: Sequence[Blows]) -> Blows:
+    """All of them, in order of time."""
+    whole = Blows(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Blows)})
+    return whole.where(np.argsort(whole.at_s, kind="stable"))
+
+
 @dataclass(frozen=True)
 class Rub:
     """A pair that slides or rolls. force_n, sweep_m_s: [frames] of FRAME_S, from the start of the run; local: [2, 3],
-    the mean place on each (m), weighted by force."""
+    the mean place on each (m), weighted by force, local_normal: alike. contact: how they touch there. begin: frames
+    before the first."""
 
     first: int
     second: int
     force_n: Array
     sweep_m_s: Array
     local: Array
+    local_normal: Array
+    contact: Contact
+    begin: int = 0
 
 
 def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> tuple[Blows, list[Rub]]:
@@ -89,8 +102,8 @@ def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[floa
     )
     blows = blows.where(_heard(blows, len(things)))
     blows = blows.where(np.argsort(blows.at_s, kind="stable"))
-    times = [_contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
-    return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early])
+    times = [contact_s(blows, i, things, floor, edges_m) for i in range(len(blows.at_s))]
+    return replace(blows, contact_s=np.array(times)), _rubs(log, order[~early], things, floor, edges_m)
 
 
 def _keys(log: Log, things: Sequence[Thing]) -> NDArray[np.int64]:
@@ -125,23 +138,33 @@ def _heard(blows: Blows, n_things: int) -> NDArray[np.bool_]:
     return np.asarray((blows.impulse_n_s >= floor) & (blows.impulse_n_s > 0))
 
 
-def _contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
-    """Hertz's contact time: reduced mass as the contact feels it, turning included, and the radii at that place."""
-    compliance, curvature, per_kg = 0.0, 0.0, 0.0
-    for side, index in enumerate((int(blows.first[i]), int(blows.second[i]))):
-        material = MATERIALS[floor if index == FLOOR else things[index].material]
-        compliance += (1 - material.poisson**2) / material.youngs_pa
-        if index == FLOOR:
-            continue
-        thing, place, normal = things[index], blows.local[i, side], blows.local_normal[i, side]
-        lever = np.cross(place - thing.solid.centre, normal)
-        per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
-        curvature += curvature_per_m(thing, place, edges_m[index])
-    touching = Contact(1 / compliance, 1 / max(curvature, 1 / FLATTEST_M), 1 / per_kg)
+def contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
+    """Hertz's contact time at the speed of a blow."""
+    ends = (int(blows.first[i]), int(blows.second[i]))
+    touching = touching_at(ends, blows.local[i], blows.local_normal[i], things, floor, edges_m)
     return float(touching.duration_s(np.array(max(float(blows.approach_m_s[i]), SLOWEST_M_S))))
 
 
-def curvature_per_m(thing: Thing, place: Array, edge_m: float) -> float:
+def touching_at(
+    ends: tuple[int, int], local: Array, local_normal: Array, things: Sequence[Thing], floor: str,
+    edges_m: Sequence[float],
+) -> Contact:  # fmt: skip
+    """How two things touch at a place, local, local_normal: [2, 3] as in `Blows`: the reduced mass as the contact feels
+    it, turning included, and the radii there."""
+    compliance, curvature, per_kg = 0.0, 0.0, 0.0
+    for side, index in enumerate(ends):
+        material = MATERIALS[floor if index < 0 else things[index].material]
+        compliance += (1 - material.poisson**2) / material.youngs_pa
+        if index < 0:
+            continue
+        thing, place, normal = things[index], local[side], local_normal[side]
+        lever = np.cross(place - thing.solid.centre, normal)
+        per_kg += 1 / thing.solid.mass_kg + float((lever**2 / thing.solid.inertia).sum())
+        curvature += curvature_per_m(thing, place, normal, edges_m[index])
+    return Contact(1 / compliance, 1 / max(curvature, 1 / FLATTEST_M), 1 / per_kg)
+
+
+def curvature_per_m(thing: Thing, place: Array, normal: Array, edge_m: float) -> float:
     """Curvature of the skin at a place in the body's frame (1/m): of its edge or corner, its round side, or 0."""
     extent = np.array(thing.body.extent) * thing.size_m / 2
     shape = thing.body.shape
@@ -150,13 +173,17 @@ def curvature_per_m(thing: Thing, place: Array, edge_m: float) -> float:
     if shape in ("bowl", "bell"):
         return 1 / edge_m if place[2] > -0.05 * 2 * extent[2] else float(1 / extent[0])
     out = np.abs(place) / extent
+    if thing.pieces:  # of no plain shape: it meets others with its edges, unless it lies flat
+        return 0.0 if abs(normal[2]) > LYING and out[:2].max() < 0.5 else 1 / edge_m
     if shape in ("cylinder", "tube"):
         on_end, on_side = out[2] > 0.92, float(np.hypot(out[0], out[1])) > 0.92
         return 1 / edge_m if on_end and on_side else 0.0 if on_end else float(0.5 / extent[0])
     return 1 / edge_m if (out > 0.92).sum() >= 2 else 0.0
 
 
-def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
+def _rubs(
+    log: Log, kept: NDArray[np.int64], things: Sequence[Thing], floor: str, edges_m: Sequence[float]
+) -> list[Rub]:
     """The contacts that last, frame by frame for each pair."""
     n_frames = int(np.ceil(log.n_steps * log.step_s / FRAME_S)) + 1
     kept = kept[log.force_n[kept] > 0]
@@ -171,9 +198,14 @@ def _rubs(log: Log, kept: NDArray[np.int64]) -> list[Rub]:
             for values in (log.force_n[rows], moving)
         )
         weight = log.force_n[rows] * (log.sweep_m_s[rows] + 1e-9)
-        local = (log.local[rows] * weight[:, None, None]).sum(0) / weight.sum()
+        local, normal = (
+            (values[rows] * weight[:, None, None]).sum(0) / weight.sum() for values in (log.local, log.local_normal)
+        )
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         sweep = np.asarray(swept / np.maximum(force, 1e-12))
-        rubs.append(Rub(int(log.first[rows[0]]), int(log.second[rows[0]]), force, sweep, local))
+        ends = (int(log.first[rows[0]]), int(log.second[rows[0]]))
+        touching = touching_at(ends, local, normal, things, floor, edges_m)
+        rubs.append(Rub(*ends, force, sweep, local, normal, touching))
     return rubs
 
 
