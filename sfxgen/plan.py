@@ -26,6 +26,7 @@ from sfxgen.manifest.choice import Choice
 from sfxgen.manifest.faults import nearest
 from sfxgen.manifest.guide import VERSION as GUIDE_VERSION
 from sfxgen.manifest.guide import Candidate, Guide, Guided
+from sfxgen.manifest.linked import buffers
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.project import Project, load_project
@@ -230,7 +231,7 @@ def _plan_entry(
     locked = lock.sounds.get(entry.name)
     body = sound.body_from(entry.sources)
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
-    recordings = tuple((source, disk.digest(source)) for source in entry.sources)
+    recordings = tuple((source, disk.digest(source)) for source in _with_buffers(entry.sources, project.root))
     config = project.config
     guide = sound.guide if sound.guidable and sound.prompt and sound.guide.on else None
     prior = config.prior if KINDS[sound.kind].prior or guide else ()
@@ -292,6 +293,14 @@ def _guidance_part(entry: Entry, guide: Guide, parts: Mapping[str, str]) -> str:
     return _digest(
         [*follows_from, entry.sound.prompt, guide.model_dump_json(), rivals, entry.sound.seed, GUIDE_VERSION]
     )
+
+
+def _with_buffers(sources: Sequence[str], root: Path) -> Iterator[str]:
+    """Each source, and the files that it names in turn."""
+    for source in sources:
+        yield source
+        folder = source.rpartition("/")[0]
+        yield from (path for name in buffers(root / source) if (path := inside(folder, name)))
 
 
 def _recording_part(recordings: Sequence[tuple[str, str | None]], locked: LockedSound | None) -> str:

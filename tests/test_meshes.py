@@ -23,6 +23,7 @@ from sfxgen.physics.shapes import Array, Body, Mesh
 from sfxgen.physics.solids import Found, Source, family_of_solid
 from sfxgen.physics.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
 from sfxgen.physics.tetrahedra import TooThin, filled, skin_sides
+from sfxgen.plan import plan_project
 
 BALL = trimesh.creation.icosphere(subdivisions=5, radius=0.5)
 ROOM = np.full(3, 0.7)
@@ -356,6 +357,35 @@ def test_an_open_surface_is_a_shell_of_the_wall_that_is_written_or_of_a_usual_on
     assert found.notes == ()
     (note,) = solids.solve(Source(path, "open.obj"), 0.3, 8).notes
     assert "rings as a wall of 3.33 mm; write wall_m" in note
+
+
+def test_a_gltf_is_known_by_its_buffers_as_well(tmp_path: Path) -> None:
+    """A .gltf keeps its points in a .bin beside it: another one is another body, by the plan's key and the solve's."""
+    (tmp_path / "sounds").mkdir()
+    manifest = "version: 1\nsounds:\n  knock: {impact: {object: {shape: mesh, file: ../models/block.gltf}}}\n"
+    (tmp_path / "sounds" / "a.yaml").write_text(manifest)
+    (tmp_path / "models").mkdir()
+    files = trimesh.exchange.gltf.export_gltf(  # type: ignore[no-untyped-call]
+        trimesh.Scene(trimesh.creation.box((0.3, 0.2, 0.1)))
+    )
+    for name, data in files.items():
+        (tmp_path / "models" / name.replace("model.gltf", "block.gltf")).write_bytes(data)
+    path = tmp_path / "models" / "block.gltf"
+
+    def keys() -> tuple[str, str]:
+        (planned,) = plan_project(tmp_path).plan.sounds
+        return planned.job.key, solids.key(Source(path, "block.gltf"), 0.3)
+
+    before = keys()
+    assert keys() == before
+    for buffer in (tmp_path / "models").glob("*.bin"):
+        data = np.frombuffer(buffer.read_bytes(), dtype="<f4").copy()
+        data[np.isclose(np.abs(data), 0.15)] *= 2
+        buffer.write_bytes(data.tobytes())
+    assert read_surface(path, "block.gltf").extent[0] == pytest.approx(0.6)
+    after = keys()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
 
 
 # --- sound ----------------------------------------------------------------------------------------------------------

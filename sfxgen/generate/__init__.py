@@ -31,7 +31,7 @@ class Kind:
 
 
 KINDS = {
-    "impact": Kind("sfxgen.generate.impact", version=2, periodic=False),
+    "impact": Kind("sfxgen.generate.impact", version=3, periodic=False),
     "scene": Kind("sfxgen.generate.scene", version=2, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=3, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=3, periodic=True),

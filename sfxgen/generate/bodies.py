@@ -9,7 +9,7 @@ import numpy as np
 from sfxgen.generate.impact import _solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.manifest.scene import SceneBody
 from sfxgen.physics.families import Modes
 from sfxgen.physics.hulls import fitting_m, pieces_of, principal, walls
@@ -31,7 +31,7 @@ class Kind:
 
     body: Body
     size_m: float
-    material: str
+    material: str | OwnMaterial
     solid: Solid
     bounce: float
     radius_m: float
@@ -54,7 +54,7 @@ def kind_of(line: SceneBody, request: Request) -> Kind:
 
 
 def _from_shape(line: SceneBody, item: Primitive, request: Request) -> Kind:
-    material = MATERIALS[item.material]
+    material = constants(item.material)
     modes, body, size_m = _solved(item, material, request)
     tall_m = body.extent[2] * size_m
     hung = body.shape in ("bowl", "bell")  # these have their origin at the rim
@@ -85,7 +85,7 @@ def _edge_m(line: SceneBody, thickness_m: float) -> float:
 
 def _from_file(line: SceneBody, item: FromFile, request: Request) -> Kind:
     """A mesh: its frame has the centre of mass as its origin and the principal axes, the shortest upright."""
-    material = MATERIALS[item.material]
+    material = constants(item.material)
     modes, rings, size_m = _solved(item, material, request)
     surface = read_surface(request.root / item.file, item.file)
     scale = size_m / float(surface.extent.max())

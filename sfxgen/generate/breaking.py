@@ -10,7 +10,7 @@ import numpy as np
 
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import Contact
@@ -36,10 +36,12 @@ HOPS = 6
 SLOWEST_M_S = 0.1
 
 
-def shard_ringer(shard_proportions: tuple[float, float, float], material_name: str, damping: float, request: Request,
-                 rng: np.random.Generator) -> Ringer:  # fmt: skip
+def shard_ringer(
+    shard_proportions: tuple[float, float, float], material_name: str | OwnMaterial, damping: float, request: Request,
+    rng: np.random.Generator,
+) -> Ringer:  # fmt: skip
     """Of a shard of that area (m²), thickness (m), and length over width: its partials are its own."""
-    material = MATERIALS[material_name]
+    material = constants(material_name)
     member, length_m, ratio = of_proportions(*shard_proportions)
     key = modal_analysis.key(member, material.poisson)
     found = request.cached(key, lambda: modal_analysis.family(member, material.poisson).to_bytes())
@@ -52,7 +54,7 @@ def shard_ringer(shard_proportions: tuple[float, float, float], material_name: s
 
 
 def shard_ringers(
-    broken: Break, material: str, damping: float, request: Request, rng: np.random.Generator
+    broken: Break, material: str | OwnMaterial, damping: float, request: Request, rng: np.random.Generator
 ) -> dict[int, Ringer]:
     """Shard's index → what rings."""
     return {
@@ -64,7 +66,7 @@ def shard_ringers(
 def releases(broken: Break, things: Sequence[Thing], rng: np.random.Generator) -> Blows:
     """The cracks as small blows on the shards: each is let go as the crack comes to it, which runs out from the blow,
     and again as it branches. Together they bring in RINGING of what the blow lost, shared by mass, unevenly."""
-    material = MATERIALS[things[broken.index].material]
+    material = constants(things[broken.index].material)
     speed = CRACK_SPEED * material.bar_speed_m_s
     rows: list[tuple[float, int, float, float, Array]] = []
     for i, shard in zip(broken.ids, broken.shards, strict=True):
@@ -93,7 +95,7 @@ def releases(broken: Break, things: Sequence[Thing], rng: np.random.Generator) -
 class Showering:
     """Where splinters fly. floor: its material; damping: of them; start_s: what is time 0 of the sound."""
 
-    floor: str
+    floor: str | OwnMaterial
     damping: float
     start_s: float
     n_most: int
@@ -104,7 +106,7 @@ def splinters(
 ) -> list[Array]:
     """The sound of the splinters of a break (Pa at a metre), a wave for each size: they fly as points that bounce, and
     ring as shards of their size. Fractures have many: their number grows as their size to the power of -1.5."""
-    whole, material = things[broken.index], MATERIALS[things[broken.index].material]
+    whole, material = things[broken.index], constants(things[broken.index].material)
     middle = sorted(broken.shards, key=lambda s: s.area_m2)[len(broken.shards) // 2]
     waves, mass_left = [], SPLINTER_SHARE * whole.solid.mass_kg
     for size in SIZES:
@@ -123,7 +125,7 @@ def splinters(
 
 def _hops(broken: Break, whole: Thing, mass: float, showering: Showering, rng: np.random.Generator) -> Array:
     """One splinter's blows on the floor, [hops, 3]: at (s), impulse (N s), contact (s)."""
-    material, ground = MATERIALS[whole.material], MATERIALS[showering.floor]
+    material, ground = constants(whole.material), constants(showering.floor)
     compliance = sum((1 - m.poisson**2) / m.youngs_pa for m in (material, ground))
     thrown = broken.speed_m_s * rng.lognormal(-1.0, 0.6)
     way = rng.standard_normal(3)

@@ -15,7 +15,7 @@ from sfxgen.draw import Draw
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.excitation import Contacts
 from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
-from sfxgen.manifest.materials import MATERIALS, Material
+from sfxgen.manifest.materials import Material, constants, kin
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
 from sfxgen.physics.contact import Contact
@@ -77,7 +77,7 @@ def struck_bodies(
     spec: Impact, request: Request, scales: Sequence[float] | Array
 ) -> list[tuple[Partials, Contact | SoftContact]]:
     """As `struck`, of bodies alike whose sizes are that of the object times scales: one solve serves all."""
-    material, striker = MATERIALS[spec.object.material], MATERIALS[spec.striker.material]
+    material, striker = constants(spec.object.material), constants(spec.striker.material)
     modes, body, whole_m = _solved(spec.object, material, request)
     bodies = []
     for scale in scales:
@@ -85,7 +85,7 @@ def struck_bodies(
         partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz)
         partials = tuned(partials, spec.tuning, request.rate_hz)
         sides = (spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg)
-        bodies.append((partials, touching(spec.striker.material, striker, material, *sides)))
+        bodies.append((partials, touching(kin(spec.striker.material), striker, material, *sides)))
     return bodies
 
 
@@ -254,8 +254,8 @@ def _click(spec: Impact, blow: Blow, partials: Partials, rate_hz: int) -> Array:
     """The knock of the two bodies as a whole, which move apart: their fields have opposite signs."""
     n = 2 ** int(np.ceil(np.log2((2 * min(blow.contact_s, LONGEST_CLICK_S) + 0.005) * rate_hz)))
     sides = (
-        (spec.striker.mass_kg, MATERIALS[spec.striker.material].density_kg_m3),
-        (partials.mass_kg, MATERIALS[spec.object.material].density_kg_m3),
+        (spec.striker.mass_kg, constants(spec.striker.material).density_kg_m3),
+        (partials.mass_kg, constants(spec.object.material).density_kg_m3),
     )
     waves = [strike.click(*side, blow.impulse_n_s, blow.contact_s, rate_hz, n, blow.exponent) for side in sides]
     return np.asarray(10 ** (spec.click_db / 20) / FULL_SCALE_PA * (waves[0] - waves[1]))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sfxgen.generate.impact import FULL_SCALE_PA, LONGEST_CLICK_S, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import constants
 from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, LISTENER_M, SOUND_SPEED_M_S, Partials, hit_area
@@ -165,7 +165,7 @@ def _a_weighting(frequency_hz: Array) -> Array:
 def _click(spec: Impact, partials: Partials) -> tuple[Array, Array]:
     """Radius (m) of striker and body as spheres, and their gain at LISTENER_M (1/(N s)): see strike.click."""
     mass_kg = np.array([spec.striker.mass_kg, partials.mass_kg])
-    density = np.array([MATERIALS[item.material].density_kg_m3 for item in (spec.striker, spec.object)])
+    density = np.array([constants(item.material).density_kg_m3 for item in (spec.striker, spec.object)])
     radius_m = np.cbrt(3 * mass_kg / (4 * np.pi * density))
     gain = AIR_IMPEDANCE * radius_m / (LISTENER_M * np.sqrt(3) * mass_kg) * np.array([1.0, -1.0])
     return radius_m, gain * 10 ** (spec.click_db / 20) / FULL_SCALE_PA

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from sfxgen.generate.bodies import Kind
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import constants
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
@@ -42,7 +42,7 @@ class Ringer:
 
 
 def ringer_of(kind: Kind, damping: float, rate_hz: int) -> Ringer:
-    material = MATERIALS[kind.material]
+    material = constants(kind.material)
     partials = strike.partials(kind.modes, kind.rings, kind.rings_m, material, damping, rate_hz)
     half = np.array(kind.body.extent) * kind.size_m / 2
     return Ringer(partials, kind.points, kind.body.shape in ("bar", "plate"), half)
@@ -53,7 +53,7 @@ def floor_of(spec: Scene, request: Request) -> Ringer | None:
         return None
     long_m, wide_m = FLOOR_SIZE_M
     body = Body("plate", (1.0, wide_m / long_m, float(f"{spec.floor.thickness_m / long_m:.12g}")))
-    material = MATERIALS[spec.floor.material]
+    material = constants(spec.floor.material)
     key = modal_analysis.key(body, material.poisson)
     found = request.cached(key, lambda: modal_analysis.family(body, material.poisson).to_bytes())
     modes = ModeFamily.from_bytes(found).at(material.poisson)

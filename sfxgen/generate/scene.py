@@ -16,7 +16,7 @@ from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, voice
 from sfxgen.generate.rubbing import STILL_M_S, rubbed
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import constants
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import strike
 from sfxgen.physics.colliders import Ground
@@ -118,7 +118,7 @@ def _damping(spec: Scene, placing: Placing, broken: Break) -> float:
 def _cracked(wave: Array, at_s: float, thing: Thing, rate_hz: int) -> Array:
     """A body's ringing, which ends as cracks run through it."""
     length_m = max(thing.body.extent) * thing.size_m
-    over_s = CRACKED_S + 3 * length_m / (CRACK_SPEED * MATERIALS[thing.material].bar_speed_m_s)
+    over_s = CRACKED_S + 3 * length_m / (CRACK_SPEED * constants(thing.material).bar_speed_m_s)
     begin = max(0, round(at_s * rate_hz))
     wave = wave[: begin + round(SILENT * over_s * rate_hz)]
     wave[begin:] *= np.exp(-np.arange(max(0, len(wave) - begin)) / (over_s * rate_hz))

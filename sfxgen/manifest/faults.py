@@ -144,6 +144,8 @@ def _walk(model: type[BaseModel], loc: Sequence[Key], section: Sequence[Key]) ->
     owner, field = model, None
     annotation: Any = model
     for key in loc:
+        if isinstance(key, str) and key.startswith("("):  # a branch of materials
+            continue
         models = _models(annotation)
         branch = next((option for option in models if len(models) > 1 and _is_tag(option, key)), None)
         if branch is not None:

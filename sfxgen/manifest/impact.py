@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.excitation import Contacts, Friction
-from sfxgen.manifest.materials import MaterialName
+from sfxgen.manifest.materials import AnyMaterial
 from sfxgen.manifest.step import Step, stepped
 from sfxgen.manifest.strikers import StrikerName, named
 
@@ -26,7 +26,7 @@ SLENDEREST = 2000  # longest side over thickness: beyond it the mesh and the ari
 class _Body(Spec):
     """What all bodies share: checks of proportion that no single field can make."""
 
-    material: MaterialName = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
+    material: AnyMaterial = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
 
     @model_validator(mode="after")
     def _proportions(self) -> Self:
@@ -109,7 +109,7 @@ class FromFile(Spec):
 
     shape: Literal["mesh"]
     file: Annotated[str, Field(min_length=1)] = Field(description="Path of the mesh, relative to the manifest.")
-    material: MaterialName = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
+    material: AnyMaterial = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
     wall_m: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
         description="Thickness of its wall (m), about the surface; 0: as it is, solid or a shell.",
@@ -127,7 +127,7 @@ AnyBody = Primitive | FromFile
 class Striker(Spec):
     """What strikes it. Hard, light and pointed strikers are bright; soft, heavy and blunt ones are dull."""
 
-    material: MaterialName = Field("steel", description="What the striker is made of.")
+    material: AnyMaterial = Field("steel", description="What the striker is made of.")
     mass_kg: Annotated[float, Field(ge=0.0001, le=1000)] = Field(0.1, description="Mass of the striker (kg).")
     radius_m: Annotated[float, Field(ge=0.0001, le=10)] = Field(
         0.01, description="Radius of its tip where it touches (m)."

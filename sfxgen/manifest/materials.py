@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Spec
@@ -103,3 +103,44 @@ class OneOfMaterials:
 
 
 MaterialName = Annotated[str, OneOfMaterials()]
+
+
+class OwnMaterial(Spec):
+    """A material of one's own: what differs from one that there is. Bounce, grip and roughness are that one's."""
+
+    like: MaterialName = Field(description="The material that it is like.")
+    density_kg_m3: Annotated[float, Field(ge=1, le=25_000)] | None = Field(None, description="Density (kg/m³).")
+    youngs_gpa: Annotated[float, Field(ge=1e-5, le=1_500)] | None = Field(None, description="Young's modulus (GPa).")
+    poisson: Annotated[float, Field(ge=0, le=0.499)] | None = Field(None, description="Poisson's ratio (1).")
+    alpha_per_s: Annotated[float, Field(ge=0, le=1e4)] | None = Field(
+        None, description="Rayleigh damping by mass, α (1/s): lows ring shorter with more."
+    )
+    beta_s: Annotated[float, Field(ge=0, le=0.1)] | None = Field(
+        None, description="Rayleigh damping by stiffness, β (s): highs ring shorter with more."
+    )
+    loss_factor: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="Hysteretic loss factor η (1): all ring by so many periods."
+    )
+
+
+def _which(value: Any) -> str:
+    return "(own)" if isinstance(value, (dict, OwnMaterial)) else "(name)"
+
+
+AnyMaterial = Annotated[
+    Annotated[MaterialName, Tag("(name)")] | Annotated[OwnMaterial, Tag("(own)")], Discriminator(_which)
+]
+
+
+def kin(material: str | OwnMaterial) -> str:
+    """The name in MATERIALS that says what no number of it does: how it bounces, grips and is rough, if it is soft."""
+    return material if isinstance(material, str) else material.like
+
+
+def constants(material: str | OwnMaterial) -> Material:
+    """Elastic constants and damping."""
+    usual = MATERIALS[kin(material)]
+    if isinstance(material, str):
+        return usual
+    own = {name: value for name in Material.model_fields if (value := getattr(material, name)) is not None}
+    return usual.model_copy(update=own)

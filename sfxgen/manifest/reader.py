@@ -15,13 +15,14 @@ from sfxgen.manifest.document import Document, Key
 from sfxgen.manifest.faults import nearest, show, validated
 from sfxgen.manifest.guide import Candidate
 from sfxgen.manifest.master import Master
+from sfxgen.manifest.materials import MATERIALS, OwnMaterial
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.presets import SYNTH_KINDS, presets
 from sfxgen.manifest.sound import KINDS, NAME_PATTERN, ONE_EACH, PROMPTED, Defaults, Sound
 
 MAX_NAME = 100
 _RESERVED = re.compile(r"con|prn|aux|nul|com[1-9]|lpt[1-9]", re.IGNORECASE)  # Windows refuses these as file names
-_TOP_KEYS = ("version", "defaults", "sounds")
+_TOP_KEYS = ("version", "defaults", "materials", "sounds")
 _ONE_EACH = dict.fromkeys(ONE_EACH, ("variations", "layers"))
 _NEVER = {
     **_ONE_EACH,
@@ -74,12 +75,13 @@ class Reader:
             return
         self._top_level(document)
         defaults = self._defaults(document)
+        materials = self._materials(document)
         sounds = document.data.get("sounds", {})
         if not isinstance(sounds, dict):
             self._add(document, ["sounds"], f"sounds is {show(sounds)}", _SOUNDS)
             return
         for name, raw in sounds.items():
-            self._entry(document, name, raw, defaults)
+            self._entry(document, name, _with_materials(raw, materials), defaults)
 
     def _top_level(self, document: Document) -> None:
         data = document.data
@@ -104,6 +106,26 @@ class Reader:
         valid, faults = validated(Defaults, raw, document, ["defaults"])
         self._note(document, faults)
         return raw if valid is not None else {}
+
+    def _materials(self, document: Document) -> dict[str, Any]:
+        """The file's own materials, by name."""
+        raw = document.data.get("materials")
+        if raw is None:
+            return {}
+        if not isinstance(raw, dict):
+            expected = "a mapping such as teak: {like: oak, density_kg_m3: 660}"
+            self._add(document, ["materials"], f"materials is {show(raw)}", expected)
+            return {}
+        found = {}
+        for name, body in raw.items():
+            if name in MATERIALS:
+                problem = f"'{name}' is a material already"
+                self._note(document, [document.fault(["materials", name], problem, "another name", at_key=True)])
+                continue
+            valid, faults = validated(OwnMaterial, body, document, ["materials", name])
+            self._note(document, faults)
+            found[name] = body if valid is not None else {"like": "wood"}  # no sound is at fault for it
+        return found
 
     def _entry(self, document: Document, name: str, raw: Any, defaults: dict[str, Any]) -> None:
         """One sound. Faults of its name or start do not hide those of its other keys."""
@@ -248,6 +270,18 @@ def _name_fault(name: str) -> tuple[str, str, str] | None:
     if reserved:
         return f"Windows keeps the name '{reserved[0]}' for a device", "another name", "rename it"
     return None
+
+
+def _with_materials(value: Any, own: Mapping[str, Any]) -> Any:
+    """The value with the file's own materials in place of their names."""
+    if isinstance(value, list):
+        return [_with_materials(part, own) for part in value]
+    if not isinstance(value, dict) or not own:
+        return value
+    return {
+        key: own[part] if key == "material" and isinstance(part, str) and part in own else _with_materials(part, own)
+        for key, part in value.items()
+    }
 
 
 def _rivals(choice: Choice, raw: Mapping[str, Any]) -> Iterator[Candidate]:

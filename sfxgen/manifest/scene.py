@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.impact import AnyBody, Cylinder, FromFile
-from sfxgen.manifest.materials import MaterialName
+from sfxgen.manifest.materials import AnyMaterial
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds
 MOST_SHARDS = 40
@@ -81,7 +81,7 @@ class SceneBody(Spec):
 class Floor(Spec):
     """What the bodies fall onto."""
 
-    material: MaterialName = Field("stone", description="What it is made of.")
+    material: AnyMaterial = Field("stone", description="What it is made of.")
     thickness_m: Annotated[float, Field(ge=0.001, le=0.5)] | None = Field(
         None, description="Thickness of a floor that sounds itself, as boards or a table do (m); none: firm ground."
     )

@@ -25,6 +25,7 @@ _WHOLE = (
     "Note",
     "FromFile",
     "SceneBody",
+    "OwnMaterial",
 )  # models that no preset fills up: what they require must be written
 
 
@@ -61,6 +62,11 @@ def manifest_schema() -> dict[str, Any]:
         "properties": {
             "version": {"const": 1, "description": "Version of the manifest format: 1."},
             "defaults": {"allOf": [{"$ref": "#/definitions/Defaults"}], "description": Defaults.__doc__},
+            "materials": {
+                "type": "object",
+                "description": "Materials of your own, by name, for the sounds of this file.",
+                "additionalProperties": {"$ref": "#/definitions/OwnMaterial"},
+            },
             "sounds": {
                 "type": "object",
                 "description": "Every sound by its name, which becomes the file's name; '/' makes folders.",

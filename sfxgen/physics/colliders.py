@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sfxgen.manifest.materials import OwnMaterial
 from sfxgen.physics.hulls import BACKED
 from sfxgen.physics.restitution import HIGHEST, friction, restitution
 from sfxgen.physics.shapes import Array
@@ -26,7 +27,7 @@ class Ground:
     """The floor: it falls towards +x by slope_deg, up to x = slope_m, from where it is level; bounce multiplies its
     restitution."""
 
-    material: str
+    material: str | OwnMaterial
     slope_deg: float = 0.0
     bounce: float = 1.0
     slope_m: float = math.inf

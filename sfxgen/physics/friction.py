@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from sfxgen.manifest.materials import OwnMaterial, kin
 from sfxgen.physics.contact import Contact
 from sfxgen.physics.shapes import Array
 from sfxgen.physics.soft_contact import SoftContact
@@ -74,9 +75,9 @@ class Path:
     top_m_s: float
 
 
-def roughness(first: str, second: str) -> Roughness:
+def roughness(first: str | OwnMaterial, second: str | OwnMaterial) -> Roughness:
     """Of two materials: heights add in power, the rougher one says how they are spread."""
-    pair = sorted((ROUGHNESS.get(name, _USUAL) for name in (first, second)), key=lambda r: r.rms_um)
+    pair = sorted((ROUGHNESS.get(kin(name), _USUAL) for name in (first, second)), key=lambda r: r.rms_um)
     return Roughness(float(np.hypot(pair[0].rms_um, pair[1].rms_um)), pair[1].exponent)
 
 

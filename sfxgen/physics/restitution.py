@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import OwnMaterial, constants, kin
 
 # Restitution of a body on its own kind at about 1 m/s, and dry sliding friction on its own kind. Glass (15/16), steel,
 # iron, lead, wood, bone (ivory): as handbooks quote them after Newton's "Principia" and Goldsmith, "Impact" (1960);
@@ -44,17 +44,17 @@ SURFACES: dict[str, tuple[float, float]] = {
 LOWEST, HIGHEST = 0.15, 0.95  # what the simulation holds to a few percent
 
 
-def restitution(first: str, second: str) -> float:
+def restitution(first: str | OwnMaterial, second: str | OwnMaterial) -> float:
     """Restitution of a pair, LOWEST to HIGHEST: e = (e₁ E₂ + e₂ E₁) / (E₁ + E₂).
 
     The softer body takes most of the deformation, so its own loss counts most (Tatara & Moriwaki, "Study on impact of
-    equivalent two bodies", 1982). Names are those of MATERIALS.
+    equivalent two bodies", 1982).
     """
-    youngs = [MATERIALS[name].youngs_pa for name in (first, second)]
-    own = [SURFACES[name][0] for name in (first, second)]
+    youngs = [constants(name).youngs_pa for name in (first, second)]
+    own = [SURFACES[kin(name)][0] for name in (first, second)]
     return min(HIGHEST, max(LOWEST, (own[0] * youngs[1] + own[1] * youngs[0]) / sum(youngs)))
 
 
-def friction(first: str, second: str) -> float:
+def friction(first: str | OwnMaterial, second: str | OwnMaterial) -> float:
     """Coefficient of dry friction of a pair: the geometric mean, so that one slippery side makes both slip."""
-    return math.sqrt(SURFACES[first][1] * SURFACES[second][1])
+    return math.sqrt(SURFACES[kin(first)][1] * SURFACES[kin(second)][1])

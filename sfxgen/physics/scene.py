@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.manifest.materials import MATERIALS
+from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.physics.colliders import STEPS_A_CONTACT
 from sfxgen.physics.contact import Contact
 from sfxgen.physics.rigid import Log
@@ -67,7 +67,9 @@ class Rub:
     begin: int = 0
 
 
-def events(log: Log, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> tuple[Blows, list[Rub]]:
+def events(
+    log: Log, things: Sequence[Thing], floor: str | OwnMaterial, edges_m: Sequence[float]
+) -> tuple[Blows, list[Rub]]:
     """Blows and rubbing of a run. edges_m: radius of the edges and corners of each thing."""
     n = len(log.step)
     if n == 0:
@@ -138,7 +140,9 @@ def _heard(blows: Blows, n_things: int) -> NDArray[np.bool_]:
     return np.asarray((blows.impulse_n_s >= floor) & (blows.impulse_n_s > 0))
 
 
-def contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m: Sequence[float]) -> float:
+def contact_s(
+    blows: Blows, i: int, things: Sequence[Thing], floor: str | OwnMaterial, edges_m: Sequence[float]
+) -> float:
     """Hertz's contact time at the speed of a blow."""
     ends = (int(blows.first[i]), int(blows.second[i]))
     touching = touching_at(ends, blows.local[i], blows.local_normal[i], things, floor, edges_m)
@@ -146,14 +150,14 @@ def contact_s(blows: Blows, i: int, things: Sequence[Thing], floor: str, edges_m
 
 
 def touching_at(
-    ends: tuple[int, int], local: Array, local_normal: Array, things: Sequence[Thing], floor: str,
+    ends: tuple[int, int], local: Array, local_normal: Array, things: Sequence[Thing], floor: str | OwnMaterial,
     edges_m: Sequence[float],
 ) -> Contact:  # fmt: skip
     """How two things touch at a place, local, local_normal: [2, 3] as in `Blows`: the reduced mass as the contact feels
     it, turning included, and the radii there."""
     compliance, curvature, per_kg = 0.0, 0.0, 0.0
     for side, index in enumerate(ends):
-        material = MATERIALS[floor if index < 0 else things[index].material]
+        material = constants(floor if index < 0 else things[index].material)
         compliance += (1 - material.poisson**2) / material.youngs_pa
         if index < 0:
             continue
@@ -182,7 +186,7 @@ def curvature_per_m(thing: Thing, place: Array, normal: Array, edge_m: float) ->
 
 
 def _rubs(
-    log: Log, kept: NDArray[np.int64], things: Sequence[Thing], floor: str, edges_m: Sequence[float]
+    log: Log, kept: NDArray[np.int64], things: Sequence[Thing], floor: str | OwnMaterial, edges_m: Sequence[float]
 ) -> list[Rub]:
     """The contacts that last, frame by frame for each pair."""
     n_frames = int(np.ceil(log.n_steps * log.step_s / FRAME_S)) + 1

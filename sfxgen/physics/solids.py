@@ -15,6 +15,7 @@ from skfem import ElementTriP2
 from skfem.quadrature import get_quadrature
 
 from sfxgen.errors import MeshUnusable
+from sfxgen.manifest.linked import buffers
 from sfxgen.physics import families
 from sfxgen.physics.elements import assembled_parts
 from sfxgen.physics.families import N_RIGID, ModeFamily, centre, one_group, subspace
@@ -81,7 +82,8 @@ def key(source: Source, poisson: float) -> str:
     either a band of ratios about `poisson`.
     Raises MeshUnusable."""
     try:
-        content = hashlib.sha256(source.path.read_bytes()).hexdigest()
+        files = [source.path, *(source.path.parent / name for name in buffers(source.path))]
+        content = "/".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error

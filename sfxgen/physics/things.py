@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from skfem.quadrature import get_quadrature
 
+from sfxgen.manifest.materials import OwnMaterial
 from sfxgen.physics.elements import HEXAHEDRON
 from sfxgen.physics.shapes import Array, Body, mesh
 
@@ -53,7 +54,7 @@ class Thing:
 
     body: Body
     size_m: float
-    material: str
+    material: str | OwnMaterial
     solid: Solid
     place: Array
     turn: Array
