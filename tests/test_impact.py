@@ -250,7 +250,9 @@ def test_faults_name_what_was_expected(section: dict[str, Any], words: str) -> N
 
 def test_the_schema_lists_shapes_and_materials() -> None:
     schema = Impact.model_json_schema()
-    assert schema["$defs"]["Bar"]["properties"]["material"]["enum"] == sorted(MATERIALS)
+    names, own = schema["$defs"]["Bar"]["properties"]["material"]["oneOf"]
+    assert names["enum"] == sorted(MATERIALS)
+    assert own["$ref"].endswith("OwnMaterial")
     assert len(schema["properties"]["object"]["discriminator"]["mapping"]) == 9
     fields = [f for part in (schema, *schema["$defs"].values()) for f in part["properties"].items()]
     assert [name for name, field in fields if "description" not in field and name != "shape"] == []

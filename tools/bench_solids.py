@@ -19,7 +19,7 @@ def block(dofs: int) -> Any:
 
     from sfxgen.physics.tetrahedra import filled
 
-    return filled(trimesh.creation.box((1.0, 0.6, 0.35)).triangles, dofs=dofs).part
+    return filled(trimesh.creation.box((1.0, 0.6, 0.33)).triangles, dofs=dofs).part
 
 
 def usual() -> dict[str, float]:

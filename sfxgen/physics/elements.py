@@ -173,7 +173,10 @@ def lowest_by(factors: Factors, M: csc_matrix, omega: float, n: int, rough: int 
             if full or (residual <= _RESIDUAL * inverse)[: n - rough].all():
                 break
         basis = np.concatenate([basis, block], axis=1)
-    return 1 / inverse - omega**2, basis @ vectors
+    # Once more (K + omega² M)⁻¹ M, which the recurrence knows: what is left of very stiff motions would weigh in K
+    # (purification: Ericsson & Ruhe, "The spectral transformation Lanczos method", 1980).
+    rest = rest @ vectors[-rest.shape[1] :] / inverse
+    return 1 / inverse - omega**2, basis @ vectors + block @ rest
 
 
 def orthonormal(vectors: Array, M: csc_matrix) -> Array:
