@@ -41,6 +41,7 @@ def main() -> int:
         "nothing": nothing_to_do,
         "help": show_help,
         "modal": modal,
+        "solids": solids,
         "players": players,
         "scene": scene,
         "loudness": loudness,
@@ -111,11 +112,11 @@ def show_help(folder: Path, n_runs: int) -> None:
 
 
 def modal(folder: Path, n_runs: int) -> None:  # noqa: ARG001
-    """One struck body on one core, rendered three ways that must agree."""
+    """One struck body on one core, rendered four ways that must agree."""
     import numpy as np
     import torch
     from numpy.typing import NDArray
-    from scipy.signal import lfilter
+    from scipy.signal import lfilter, sosfilt
 
     from sfxgen.synths.modal import ModalSynth
 
@@ -138,6 +139,15 @@ def modal(folder: Path, n_runs: int) -> None:  # noqa: ARG001
             total += lfilter([0, a * radius * np.sin(angle)], [1, -2 * radius * np.cos(angle), radius**2], impulse)
         return total
 
+    def sections() -> NDArray[np.float64]:
+        impulse, total = np.zeros(n_frames), np.zeros(n_frames)
+        impulse[0] = 1.0
+        for f_hz, d, a in zip(frequency_hz, decay_per_s, amplitude, strict=True):
+            radius, angle = np.exp(-d / RATE_HZ), 2 * np.pi * f_hz / RATE_HZ
+            section = [[0, a * radius * np.sin(angle), 0, 1, -2 * radius * np.cos(angle), radius**2]]
+            total += sosfilt(section, impulse)
+        return total
+
     def sines() -> NDArray[np.float64]:
         seconds, total = np.arange(n_frames) / RATE_HZ, np.zeros(n_frames)
         for f_hz, d, a in zip(frequency_hz, decay_per_s, amplitude, strict=True):
@@ -148,12 +158,25 @@ def modal(folder: Path, n_runs: int) -> None:  # noqa: ARG001
     for name, render in (
         ("sfxgen ModalSynth", ours),
         ("scipy lfilter, one a mode", filters),
+        ("scipy sosfilt, one a mode", sections),
         ("numpy, a sine a mode", sines),
     ):
         error_db = 20 * np.log10(max(float(np.abs(render() - exact).max() / np.abs(exact).max()), 1e-16))
         note = f"{error_db:.0f} dB from the formula" if render is not sines else "the formula itself"
         seconds = timed(render, n_runs)
         report(name, seconds, f"{MODAL_S / statistics.median(seconds):8,.0f} × real time, {note}")
+
+
+def solids(folder: Path, n_runs: int) -> None:  # noqa: ARG001
+    """A mesh to its modes, the next material and size of it, and the largest that is solved; a process each."""
+    print("\nModes of bodies from meshes, one core")
+    script = Path(__file__).with_name("bench_solids.py")
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    for what in ("usual", "million", "largest"):
+        words = [sys.executable, str(script), what]
+        done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+        figures = (f"{key} {value:,.4g}" for key, value in json.loads(done.stdout).items())
+        print(f"  {what:10s} {', '.join(figures)}", flush=True)
 
 
 def players(folder: Path, n_runs: int) -> None:
