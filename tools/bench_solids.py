@@ -84,7 +84,7 @@ def main() -> int:
     import resource
 
     found = {"usual": usual, "largest": largest, "million": million}[sys.argv[1]]()
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024) / 1e6
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
     print(json.dumps(found | {"peak_gb": peak_gb}))
     return 0
 
