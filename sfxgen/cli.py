@@ -14,6 +14,7 @@ from sfxgen import __version__
 from sfxgen.cli_options import Folder, Json, guarded
 from sfxgen.cli_recordings import app as recordings
 from sfxgen.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_STALE
+from sfxgen.threads import one_a_process
 
 if TYPE_CHECKING:
     from sfxgen.plan import Planning
@@ -362,5 +363,6 @@ def _plan(project: Path | None, names: list[str] | None = None) -> Planning:
 
 def main() -> None:
     """The entry point of the `sfxgen` program."""
+    one_a_process()
     gc.set_threshold(100_000)  # a plan makes many small objects that live to its end: looking for cycles finds none
     app(prog_name="sfxgen")

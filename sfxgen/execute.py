@@ -20,6 +20,7 @@ from sfxgen.errors import Cancelled, SfxgenError
 from sfxgen.guiding import Watcher, guidance, is_known
 from sfxgen.plan import Job
 from sfxgen.priors.names import is_library
+from sfxgen.threads import usable_cores
 
 if TYPE_CHECKING:
     from sfxgen.make import Made  # its module imports numpy, which a build with nothing to do can spare
@@ -167,10 +168,6 @@ def _is_pretrained(job: Job, root: Path) -> bool:
 
 def _watcher(name: str, cancelled: Callable[[], bool], on_step: OnStep) -> Watcher:
     return Watcher(lambda step, of, loss: on_step(name, step, of, loss), cancelled)
-
-
-def usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | SfxgenError:

@@ -24,11 +24,12 @@ from sfxgen.build import build
 from sfxgen.disk import Disk
 from sfxgen.errors import ManifestError, SfxgenError
 from sfxgen.events import Event, OnEvent, ignore
-from sfxgen.execute import Workers, usable_cores
+from sfxgen.execute import Workers
 from sfxgen.library.places import INDEX_FILE
 from sfxgen.manifest.config import Config
 from sfxgen.manifest.paths import inside, is_path
 from sfxgen.manifest.project import CONFIG_FILE, load_config, manifest_paths
+from sfxgen.threads import usable_cores
 
 QUIET_S = 0.02  # a save is over when nothing has happened for this long and nobody is still writing …
 LONGEST_S = 2.0  # … or when it has gone on for this long

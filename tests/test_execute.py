@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +31,30 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "sounds").mkdir()
     (tmp_path / "sounds" / "all.yaml").write_text(MANIFEST)
     return tmp_path
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no command there holds a program to one core")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_number_of_cores_changes_no_byte(tmp_path: Path, n_jobs: int) -> None:
+    """What blows, grains and solves make, in a process that may use one core or all, and whose user has set nothing."""
+    sounds = {
+        "step": {"texture": {"preset": "footstep_gravel"}, "variations": 4},
+        "ring": {"impact": {"preset": "glass_bottle"}},
+        "coins": {"scene": {"preset": "coins_spill"}, "duration_s": 0.5},
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    found: list[dict[str, bytes]] = []
+    for cores in (set(list(os.sched_getaffinity(0))[:1]), os.sched_getaffinity(0)):
+        root = tmp_path / str(len(found))
+        (root / "sounds").mkdir(parents=True)
+        (root / "sounds" / "all.yaml").write_text(json.dumps({"version": 1, "sounds": sounds}))
+        command = [sys.executable, "-m", "sfxgen", "build", "--jobs", str(n_jobs)]
+        held = functools.partial(os.sched_setaffinity, 0, cores)
+        environment["SFXGEN_CACHE"] = str(root / "cache")
+        subprocess.run(command, cwd=root, env=environment, preexec_fn=held, check=True, capture_output=True)
+        found.append({path.name: path.read_bytes() for path in root.rglob("*.wav")})
+    assert len(found[0]) == 6
+    assert found[0] == found[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9")

@@ -31,7 +31,7 @@ FLOORS = (
     ("manifest",),
     ("disk", "events", "mel", "words"),
     ("cli_options",),
-    ("audio", "credit", "draw", "errors"),
+    ("audio", "credit", "draw", "errors", "threads"),
 )
 FLOOR = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 

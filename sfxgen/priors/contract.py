@@ -16,6 +16,7 @@ import torch
 
 from sfxgen.credit import Credit
 from sfxgen.priors.diffusion import Denoise, Schedule, ddim, draw_noise, guided
+from sfxgen.threads import of_a_network
 
 AGREEMENT_TIMES = (0.2, 0.4, 0.6)
 
@@ -256,7 +257,7 @@ def _magnitudes(audio: torch.Tensor, fft_samples: int) -> torch.Tensor:
 def threads_for(prior: Prior) -> Iterator[None]:
     """One thread for a small prior: sounds are made side by side, and come out the same on any number of cores."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if prior.small else before)
+    torch.set_num_threads(1 if prior.small else of_a_network(before))
     try:
         yield
     finally:
