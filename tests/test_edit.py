@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from adapters import BUILDS
 from numpy.typing import NDArray
 from small_library import RATE_HZ, hiss, tone, write_recordings
-from test_priors_adapters import BUILDS
 
 from sfxgen import mel
 from sfxgen.audio import Audio

@@ -1,43 +1,27 @@
-"""The pretrained priors' adapters, on the real pipeline classes with tiny random networks in float64."""
+"""What all adapters of pretrained priors keep to, on the real pipeline classes with tiny random networks in float64."""
 
 from __future__ import annotations
 
 import math
-import sys
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-import tiny_models
+from adapters import BUILDS, GUIDABLE, PROMPTS, SECONDS, close, generators, noise_for
 
 from sfxgen.distill.targets import Asked, denoised
 from sfxgen.errors import BadInput
-from sfxgen.priors.audioldm2 import AudioLDM2, log_mel
 from sfxgen.priors.contract import Condition
-from sfxgen.priors.diffusion import ddim, ddim_step, draw_noise, guided
+from sfxgen.priors.diffusion import ddim, guided
 from sfxgen.priors.pipeline import PipelinePrior
-from sfxgen.priors.stable_audio import StableAudio
-from sfxgen.priors.stable_audio_3 import StableAudio3, sampling_times
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
-
-PROMPTS = ("rain", "a heavy door", "cold wind howls")
-SECONDS = 0.02
-BUILDS: dict[str, Callable[..., PipelinePrior]] = {
-    "stable audio": lambda **more: StableAudio(tiny_models.stable_audio(**more), "sa", "d"),
-    "stable audio 3": lambda **more: StableAudio3(tiny_models.stable_audio_3(**more), "sa3", "d"),
-    "distilled": lambda **more: StableAudio3(tiny_models.stable_audio_3(distilled=True, **more), "sa3", "d"),
-    "audioldm2": lambda **more: AudioLDM2(tiny_models.audioldm2(**more), "ldm", "d"),
-}
-GUIDABLE = ("stable audio", "stable audio 3", "audioldm2")
 
 
 @pytest.fixture(scope="module", params=BUILDS)
@@ -48,22 +32,6 @@ def prior(request: pytest.FixtureRequest) -> PipelinePrior:
 @pytest.fixture(scope="module", params=GUIDABLE)
 def guidable(request: pytest.FixtureRequest) -> PipelinePrior:
     return BUILDS[request.param]()
-
-
-def generators(*seeds: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def noise_for(prior: PipelinePrior, n_items: int, seconds: float = SECONDS) -> torch.Tensor:
-    like = torch.empty((), dtype=torch.float64)
-    return draw_noise(prior.z_shape(seconds), generators(*range(n_items)), like)
-
-
-def close(one: torch.Tensor, other: torch.Tensor, relative: float = 1e-10) -> None:
-    assert one.shape == other.shape
-    assert one.numel() > 0
-    assert other.abs().max() > 1e-3, "nothing to compare with"
-    assert (one - other).abs().max() <= relative * other.abs().max()
 
 
 def test_shapes(prior: PipelinePrior) -> None:
@@ -140,29 +108,6 @@ def test_x0_is_the_closed_form_of_the_networks_own_output() -> None:
         close(prior.predict_x0(z, t, condition), expected)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
-def test_x0_of_a_discrete_table(prediction: str) -> None:
-    prior = AudioLDM2(tiny_models.audioldm2(prediction_type=prediction))
-    z, condition = noise_for(prior, 3), prior.condition(PROMPTS, SECONDS)
-    steps = torch.tensor([0, 400, 999])
-    alpha_bar = prior.pipe.scheduler.alphas_cumprod.double()[steps][:, None, None, None]
-    output = prior.pipe.unet(
-        z,
-        steps,
-        encoder_hidden_states=condition.encoded["generated"],
-        encoder_hidden_states_1=condition.encoded["t5"],
-        encoder_attention_mask_1=condition.encoded["mask"],
-    ).sample
-    expected = {
-        "epsilon": (z - (1 - alpha_bar).sqrt() * output) / alpha_bar.sqrt(),
-        "v_prediction": alpha_bar.sqrt() * z - (1 - alpha_bar).sqrt() * output,
-        "sample": output,
-    }[prediction]
-    t = (steps + 1).double() / 1000
-    close(prior.predict_x0(z, t, condition), expected)
-    close(prior.predict_x0(z, t.float(), condition), expected, 1e-4)
-
-
 def test_ddim_follows_the_closed_form_of_gaussian_data(
     guidable: PipelinePrior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,197 +138,6 @@ def test_ddim_follows_the_closed_form_of_gaussian_data(
 def both(prior: PipelinePrior, t: float) -> tuple[float, float]:
     at = torch.tensor([t], dtype=torch.float64)
     return float(prior.schedule.alpha(at)), float(prior.schedule.sigma(at))
-
-
-def test_stable_audio_agrees_with_the_pipelines_own_ode_sampler() -> None:
-    """diffusers' first-order EDM solver is DDIM; only the clock that it hands the network is another model's."""
-    import diffusers
-
-    base: Any = diffusers.EDMDPMSolverMultistepScheduler
-
-    class OnStableAudiosClock(base):  # type: ignore[misc]
-        def precondition_noise(self, sigma: torch.Tensor) -> torch.Tensor:
-            return sigma.atan() / math.pi * 2
-
-    pipe = tiny_models.stable_audio()
-    pipe.scheduler = OnStableAudiosClock(
-        sigma_min=0.3, sigma_max=500.0, sigma_data=1.0, prediction_type="v_prediction", solver_order=1
-    )
-    prior = StableAudio(pipe)
-    z = draw_noise((8, 64), generators(0, 1), torch.empty((), dtype=torch.float64))
-    theirs = pipe(
-        list(PROMPTS[:2]), SECONDS, num_inference_steps=8, guidance_scale=5.0, latents=z, output_type="latent"
-    ).audios
-    times = pipe.scheduler.sigmas[:-1].double().atan() / math.pi * 2
-    ours = ddim(prior.denoiser(prior.condition(PROMPTS[:2], SECONDS), 5.0), z, times, prior.schedule)
-    close(ours, theirs, 1e-5)
-    silence = ddim(prior.denoiser(prior.condition(["", ""], SECONDS), 5.0), z, times, prior.schedule)
-    assert (silence - theirs).abs().max() > 1e-3 * theirs.abs().max()  # the comparison can tell prompts apart
-
-
-def test_stable_audios_own_sampler_estimates_the_same_x0_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint's scheduler itself; its Brownian noise, which needs torchsde, is drawn by a generator here."""
-    monkeypatch.setitem(sys.modules, "torchsde", types.ModuleType("torchsde"))
-    from diffusers.schedulers import scheduling_cosine_dpmsolver_multistep as theirs
-
-    class Noise:
-        def __init__(self, x: torch.Tensor, **_: Any) -> None:
-            self.shape, self.generator = x.shape, torch.Generator().manual_seed(5)
-
-        def __call__(self, *_: Any) -> torch.Tensor:
-            return torch.randn(self.shape, generator=self.generator, dtype=torch.float64)
-
-    monkeypatch.setattr(theirs, "BrownianTreeNoiseSampler", Noise)
-    seen: list[tuple[torch.Tensor, float, torch.Tensor]] = []
-
-    class Watched(theirs.CosineDPMSolverMultistepScheduler):  # type: ignore[misc]
-        def convert_model_output(self, output: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
-            x0: torch.Tensor = super().convert_model_output(output, sample)
-            seen.append((sample, float(self.sigmas[self.step_index]), x0))
-            return x0
-
-    pipe = tiny_models.stable_audio()
-    pipe.scheduler = Watched(solver_order=2)
-    prior = StableAudio(pipe)
-    pipe(list(PROMPTS), SECONDS, num_inference_steps=6, guidance_scale=4.0, generator=generators(0)[0])
-    assert len(seen) == 6
-    condition = prior.condition(PROMPTS, SECONDS)
-    for z_ve, sigma_ve, x0 in seen:  # theirs is noised as z0 + σ ε: ours is that times cos(πt/2), where tan(πt/2) = σ
-        t = torch.full((3,), math.atan(sigma_ve) * 2 / math.pi, dtype=torch.float64)
-        close(prior.denoise(z_ve * math.cos(math.atan(sigma_ve)), t, condition, 4.0), x0, 1e-5)
-
-
-def test_stable_audio_3_agrees_with_its_pipeline() -> None:
-    pipe = tiny_models.stable_audio_3()
-    prior = StableAudio3(pipe)
-    z = noise_for(prior, 2)
-    theirs = pipe(
-        list(PROMPTS[:2]),
-        SECONDS,
-        num_inference_steps=7,
-        guidance_scale=4.0,
-        latents=z.clone(),
-        output_type="latent",
-    ).audios
-    ours = prior.sample_z0(prior.condition(PROMPTS[:2], SECONDS), generators(0, 1), 7, 4.0)
-    close(ours, theirs, 1e-5)
-    assert torch.equal(sampling_times(7), pipe.scheduler.sigmas[:-1].double())
-
-
-@pytest.mark.parametrize("n_train", [1, 1000])
-def test_distilled_stable_audio_3_agrees_with_its_pipeline(n_train: int) -> None:
-    pipe = tiny_models.stable_audio_3(distilled=True)
-    pipe.scheduler.register_to_config(num_train_timesteps=n_train)
-    prior = StableAudio3(pipe)
-    (generator,) = generators(4)
-    z = draw_noise(prior.z_shape(SECONDS), [generator], torch.empty((), dtype=torch.float64))
-    theirs = pipe(PROMPTS[0], SECONDS, latents=z, generator=generator, output_type="latent").audios
-    ours = prior.sample_z0(prior.condition(PROMPTS[:1], SECONDS), generators(4), steps=8, guidance=6.0)
-    close(ours, theirs, 1e-5)
-
-
-def test_a_distilled_model_takes_no_guidance_and_says_so() -> None:
-    prior = BUILDS["distilled"]()
-    z, t, condition = noise_for(prior, 2), torch.tensor([0.3, 0.8]), prior.condition(PROMPTS[:2], SECONDS)
-    assert torch.equal(prior.denoise(z, t, condition, 7.0), prior.predict_x0(z, t, condition))
-    assert prior.usual_guidance == 1.0
-    assert "guidance" in prior.notes[0]
-    assert "-base" in prior.notes[0]
-    assert BUILDS["stable audio 3"]().notes == ()
-
-
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("to_clean", [True, False])
-def test_audioldm2_agrees_with_its_pipeline(prediction: str, to_clean: bool) -> None:
-    """to_clean False, as in the checkpoint: the last step of theirs stops at the table's first entry, not at z0."""
-    pipe = tiny_models.audioldm2(prediction_type=prediction, set_alpha_to_one=to_clean)
-    prior = AudioLDM2(pipe)
-    seconds, prompt = 0.3, PROMPTS[2]
-    z = noise_for(prior, 1, seconds)
-    theirs = pipe(
-        prompt, audio_length_in_s=seconds, num_inference_steps=5, guidance_scale=3.5, latents=z, output_type="latent"
-    ).audios
-    times = (pipe.scheduler.timesteps.double() + 1) / 1000
-    assert list(times) == pytest.approx([0.802, 0.602, 0.402, 0.202, 0.002])
-    condition = prior.condition([prompt], seconds)
-    at = [time.expand(1) for time in times]
-    for t, t_next in pairwise(at):
-        z = ddim_step(prior.denoise(z, t, condition, 3.5), z, t, t_next, prior.schedule)
-    ours = prior.denoise(z, at[-1], condition, 3.5)
-    if not to_clean:
-        ours = ddim_step(ours, z, at[-1], torch.full((1,), 0.001, dtype=torch.float64), prior.schedule)
-    close(ours, theirs, 1e-5)
-
-
-def test_audioldm2_decodes_as_its_pipeline() -> None:
-    pipe = tiny_models.audioldm2()
-    prior = AudioLDM2(pipe)
-    z = noise_for(prior, 1, 0.3)
-    arguments = {"audio_length_in_s": 0.3, "num_inference_steps": 2, "latents": z, "output_type": "pt"}
-    latents = pipe(PROMPTS[0], **{**arguments, "output_type": "latent"}).audios
-    audio = pipe(PROMPTS[0], **arguments).audios.double()
-    close(prior.decode(latents, generators(0))[:, 0, : audio.shape[-1]], audio, 1e-5)
-
-
-def test_audioldm2_latents_are_scaled() -> None:
-    prior = AudioLDM2(tiny_models.audioldm2())
-    audio = torch.randn(1, 1, 1280, dtype=torch.float64)
-    posterior = prior.pipe.vae.encode(log_mel(audio[:, 0], 16_000, 160, 64)[:, None]).latent_dist
-    close(prior.encode(audio), 0.4 * posterior.mean)
-
-
-def test_audioldm2_opens_older_checkpoints_whose_gpt2_cannot_generate() -> None:
-    from transformers import GPT2Model
-
-    whole = AudioLDM2(tiny_models.audioldm2())
-    pipe = tiny_models.audioldm2()
-    pipe.language_model = pipe.language_model.transformer
-    assert isinstance(pipe.language_model, GPT2Model)
-    bare = AudioLDM2(pipe)
-    expected = whole.condition(PROMPTS, SECONDS).encoded["generated"]
-    close(bare.condition(PROMPTS, SECONDS).encoded["generated"], expected)
-
-
-def test_audioldm2_mel_is_that_of_hifi_gan() -> None:
-    """UnivNet's feature extractor takes the same log-mel (HiFi-GAN's), told AudioLDM2's sizes."""
-    from transformers import UnivNetFeatureExtractor
-
-    theirs = UnivNetFeatureExtractor(
-        sampling_rate=16_000, num_mel_bins=64, hop_length=160, win_length=1024, filter_length=1024, mel_floor=0.0
-    )
-    rng = np.random.default_rng(0)
-    audio = rng.normal(size=4000) * np.linspace(0.0, 0.5, 4000)
-    expected = torch.from_numpy(theirs.mel_spectrogram(audio))
-    ours = log_mel(torch.from_numpy(audio)[None], 16_000, 160, 64)
-    assert ours.shape == (1, 25, 64)
-    close(ours[0], expected.double(), 1e-5)
-    close(log_mel(torch.zeros(1, 1600), 16_000, 160, 64), torch.full((1, 10, 64), math.log(1e-5)), 1e-6)
-
-
-def test_audioldm2_mel_finds_a_tone_in_its_band() -> None:
-    tone = 0.5 * torch.sin(2 * math.pi * 1000 * torch.arange(16_000, dtype=torch.float64) / 16_000)
-    loudest = log_mel(tone[None], 16_000, 160, 64)[0, 50].argmax()
-    assert int(loudest) == round(15 / (45.245640471924965 / 65)) - 1  # 1 kHz is 15 mel, 8 kHz 45.2, 65 gaps between
-
-
-def test_audioldm2_refuses_checkpoints_that_speak_or_predict_otherwise() -> None:
-    from transformers import VitsConfig, VitsModel
-
-    pipe = tiny_models.audioldm2()
-    pipe.scheduler.register_to_config(prediction_type="flow")
-    with pytest.raises(BadInput, match="'x' predicts 'flow'; sfxgen knows epsilon, v_prediction, sample"):
-        AudioLDM2(pipe, "x")
-    pipe = tiny_models.audioldm2()
-    pipe.register_modules(text_encoder_2=VitsModel.__new__(VitsModel))
-    torch.nn.Module.__init__(pipe.text_encoder_2)
-    pipe.text_encoder_2.config = VitsConfig()
-    with pytest.raises(BadInput, match="'x' reads text aloud"):
-        AudioLDM2(pipe, "x")
-
-
-def test_audioldm2_refuses_what_is_too_short_for_its_window() -> None:
-    with pytest.raises(BadInput, match="too short"):
-        log_mel(torch.zeros(1, 320), 16_000, 160, 64)
 
 
 def test_items_do_not_depend_on_their_neighbours(guidable: PipelinePrior) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from adapters import BUILDS
 from command_line import sfxgen
 from numpy.typing import NDArray
 from small_library import RATE_HZ, hiss, tone
-from test_priors_adapters import BUILDS
 
 from sfxgen import listen
 from sfxgen.audio import Audio
