@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from scipy.spatial import ConvexHull
 
 from sfxgen.draw import Draw
-from sfxgen.generate.bodies import Kind, kind_of, moments
+from sfxgen.generate.bodies import Kind, kind_of
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.scene import Scene, SceneBody
 from sfxgen.physics.course import Course
 from sfxgen.physics.hulls import walls
 from sfxgen.physics.shapes import Body
+from sfxgen.physics.triangles import moments
 from sfxgen.plan import plan_project
 
 STORE: dict[str, bytes] = {}

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfxgen.generate.impact import _solved
+from sfxgen.generate.impact import solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.manifest.scene import SceneBody
 from sfxgen.physics.families import Modes
 from sfxgen.physics.hulls import fitting_m, pieces_of, principal, walls
-from sfxgen.physics.meshes import Surface, read_surface
+from sfxgen.physics.meshes import read_surface
 from sfxgen.physics.shapes import Array, Body
 from sfxgen.physics.things import Solid, radius_m, solid
+from sfxgen.physics.triangles import enclosed, moments, spread
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 N_POINTS = 4_000  # of a mesh's surface, from which its hulls are made
@@ -55,7 +56,7 @@ def kind_of(line: SceneBody, request: Request) -> Kind:
 
 def _from_shape(line: SceneBody, item: Primitive, request: Request) -> Kind:
     material = constants(item.material)
-    modes, body, size_m = _solved(item, material, request)
+    modes, body, size_m = solved(item, material, request)
     tall_m = body.extent[2] * size_m
     hung = body.shape in ("bowl", "bell")  # these have their origin at the rim
     return Kind(
@@ -86,15 +87,16 @@ def _edge_m(line: SceneBody, thickness_m: float) -> float:
 def _from_file(line: SceneBody, item: FromFile, request: Request) -> Kind:
     """A mesh: its frame has the centre of mass as its origin and the principal axes, the shortest upright."""
     material = constants(item.material)
-    modes, rings, size_m = _solved(item, material, request)
+    modes, rings, size_m = solved(item, material, request)
     surface = read_surface(request.root / item.file, item.file)
     scale = size_m / float(surface.extent.max())
     volume_m3 = float(modes.volume) * size_m**3
-    filled = not item.wall_m and volume_m3 > FILLED * abs(_enclosed_m3(surface.triangles * scale))
-    centre, spread = moments(surface.triangles * scale, filled)
-    axes, along = principal(spread)
+    filled = not item.wall_m and volume_m3 > FILLED * abs(enclosed(surface.triangles * scale))
+    centre, covariance = moments(surface.triangles * scale, filled)
+    axes, along = principal(covariance)
     mass = material.density_kg_m3 * volume_m3 if line.mass_kg is None else line.mass_kg
-    points = (_spread_over(surface) * scale - centre) @ axes
+    outside = np.concatenate([surface.points, spread(surface.triangles, N_POINTS)[0]])
+    points = (outside * scale - centre) @ axes
     low, high = points.min(axis=0), points.max(axis=0)
     sides = high - low
     longest = float(sides.max())
@@ -118,37 +120,3 @@ def _from_file(line: SceneBody, item: FromFile, request: Request) -> Kind:
         modes=modes,
         points=(modes.points * size_m - centre) @ axes,
     )
-
-
-def _enclosed_m3(triangles: Array) -> float:
-    return float(np.einsum("na,na->", triangles[:, 0], np.cross(triangles[:, 1], triangles[:, 2]))) / 6
-
-
-def moments(triangles: Array, filled: bool) -> tuple[Array, Array]:
-    """Centre of mass and covariance of what the triangles [n, 3, 3] enclose, or if it is not filled, of their surface.
-    Exact: of tetrahedra to any point, and of triangles (Tonon 2004)."""
-    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
-    weight = np.einsum("na,na->n", a, np.cross(b, c)) / 6
-    corners = 4.0
-    if not filled:
-        weight, corners = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, 3.0
-    total = float(weight.sum())
-    sums = a + b + c
-    centre = weight @ sums / corners / total
-    second = np.einsum("n,na,nb->ab", weight, sums, sums)
-    for side in (a, b, c):
-        second += np.einsum("n,na,nb->ab", weight, side, side)
-    return centre, second / (corners * (corners + 1)) / total - np.outer(centre, centre)
-
-
-def _spread_over(surface: Surface) -> Array:
-    """Its corners, and points spread over its area as evenly as an additive sequence does, in the file's numbers."""
-    corners = surface.triangles
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    at = (np.arange(N_POINTS) + 0.5) / N_POINTS * area.sum()
-    face = np.minimum(np.searchsorted(np.cumsum(area), at), len(area) - 1)
-    u, v = ((np.arange(N_POINTS) * step) % 1.0 for step in (0.7548776662466927, 0.5698402909980532))
-    over = u + v > 1
-    u, v = np.where(over, 1 - u, u), np.where(over, 1 - v, v)
-    inner = corners[face, 0] * (1 - u - v)[:, None] + corners[face, 1] * u[:, None] + corners[face, 2] * v[:, None]
-    return np.concatenate([surface.points, inner])

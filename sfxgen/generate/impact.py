@@ -78,7 +78,7 @@ def struck_bodies(
 ) -> list[tuple[Partials, Contact | SoftContact]]:
     """As `struck`, of bodies alike whose sizes are that of the object times scales: one solve serves all."""
     material, striker = constants(spec.object.material), constants(spec.striker.material)
-    modes, body, whole_m = _solved(spec.object, material, request)
+    modes, body, whole_m = solved(spec.object, material, request)
     bodies = []
     for scale in scales:
         size_m = whole_m * float(scale)
@@ -89,7 +89,7 @@ def struck_bodies(
     return bodies
 
 
-def _solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes, Body, float]:
+def solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes, Body, float]:
     """The modes of the object's proportions, from the cache where they are known, and its first size (m)."""
     if isinstance(item, FromFile):
         source = solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.shapes import Array
+from sfxgen.physics.triangles import normals
 
 Index = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ class Distance:
         corners = self.triangles[index]
         gap = _closest(np.repeat(points, k, axis=0), corners.reshape(-1, 3, 3)).reshape(-1, k, 3) - points[:, None]
         best = corners[np.arange(len(points)), np.linalg.norm(gap, axis=2).argmin(axis=1)]
-        normal = np.cross(best[:, 1] - best[:, 0], best[:, 2] - best[:, 0])
+        normal = normals(best)
         return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
 
 

@@ -13,9 +13,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sfxgen.errors import MeshUnusable
-from sfxgen.physics.shapes import Array
-
-Index = NDArray[np.int64]
+from sfxgen.physics.shapes import Array, Index
+from sfxgen.physics.triangles import areas, volumes
 
 ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
@@ -189,7 +188,7 @@ def _outwards(points: Array, faces: Index) -> Index:
     n = len(faces)
     count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
     corners = points[faces] - points.mean(axis=0)
-    volume = np.bincount(label, np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])), count)
+    volume = np.bincount(label, volumes(corners), count)
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     np.minimum.at(low, label, corners.min(axis=1))
     np.maximum.at(high, label, corners.max(axis=1))
@@ -205,10 +204,7 @@ def _holes(points: Array, faces: Index) -> float:
     name, _ = _sides(faces)
     _, first, count = np.unique(name, return_index=True, return_counts=True)
     lone = first[count == 1]
-    corners = points[faces]
-    area = (
-        float(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()) / 2
-    )
+    area = float(areas(points[faces]).sum())
     if not len(lone):
         return 0.0
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)[lone]

@@ -14,14 +14,15 @@ from scipy.spatial import cKDTree
 
 from sfxgen.physics.distance import split
 from sfxgen.physics.shapes import Array, Index
+from sfxgen.physics.triangles import areas, normals, point_normals
 
 FINENESS = 3.5  # fine edges along a wanted one
 CREASE_DEG = 40.0  # neighbours that turn by more than this meet in an edge that stays
 ROUNDS = 12  # of clusters drawn to their middles
 SHUT = 0.8  # of an edge: how near another cluster may begin
-DUSTY, CELL = 4.0, 0.7  # points on a square of an edge's length; the cell they are merged in then, in edges
+DUSTY, CELL = 8.0, 0.7  # points on a square of an edge's length; the cell they are merged in then, in edges
 GOLDEN = 0.6180339887498949  # its multiples are spread evenly over the unit circle
-SLIVER = 1e-3  # of an edge squared: triangles of less are none
+SLIVER = 5e-4  # of an edge squared: triangles of less are none
 WELD = 0.6  # of an edge: parts of the surface nearer than this hang together
 
 
@@ -50,19 +51,13 @@ def fine(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
     """
     places, index = np.unique(split(points[faces], longest).reshape(-1, 3), axis=0, return_inverse=True)
     index = index.reshape(-1, 3)
-    corners = places[index]
-    area = float(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum())
+    area = float(areas(places[index]).sum())
     return _dusted(places, index, longest) if len(places) > DUSTY * area / longest**2 else (places, index)
 
 
 def _dusted(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
     """Points of one cell of a grid made one, if they face the same way and are all on kept edges or all on none."""
-    normals = np.zeros((len(points), 3))
-    corners = points[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    for axis in range(3):
-        normals[:, axis] = np.bincount(faces.ravel(), np.repeat(normal[:, axis], 3), len(points))
-    facing = (normals >= -1e-9 * np.abs(normals).max(axis=1, keepdims=True)) @ [1, 2, 4]
+    facing = (point_normals(len(points), faces, points[faces]) >= -1e-9) @ [1, 2, 4]
     on_edge = np.zeros(len(points), dtype=np.int64)
     on_edge[_kept_edges(points, faces)] = 1
     cells = np.floor((points - points.min(axis=0)) / (CELL * longest)).astype(np.int64)
@@ -78,8 +73,7 @@ def _dusted(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
 
 def _kept_edges(points: Array, faces: Index) -> Index:
     """Edges [n, 2] that one face has alone, or more than two share, or whose two faces turn by CREASE_DEG."""
-    corners = points[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = normals(points[faces])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
     name = ends.min(axis=1) * len(points) + ends.max(axis=1)
@@ -164,8 +158,6 @@ def _welded(points: Array, faces: Index, edge: float) -> tuple[Array, Index]:
     faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])]
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
     faces = faces[np.sort(first)]
-    corners = middle[faces]
-    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    faces = faces[doubled > SLIVER * edge**2]
+    faces = faces[areas(middle[faces]) > SLIVER * edge**2]
     used, faces = np.unique(faces, return_inverse=True)
     return middle[used], faces.reshape(-1, 3)

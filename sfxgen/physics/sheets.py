@@ -13,6 +13,7 @@ from sfxgen.physics import walls
 from sfxgen.physics.remesh import fine, remeshed
 from sfxgen.physics.shapes import Array, Index
 from sfxgen.physics.shells import Facets
+from sfxgen.physics.triangles import areas, enclosed
 
 NODES = 2_800  # of a shell, six degrees of freedom each
 _EDGE_FINENESS = 2.0  # fine edges along one of the shell, where the two sides of walls are matched
@@ -32,7 +33,7 @@ class Sheet:
 
 def of_wall(points: Array, faces: Index, wall: float) -> Sheet:
     """A shell of that wall about a surface, open or closed."""
-    edge = _edge(float(walls.areas(points, faces).sum()))
+    edge = _edge(float(areas(points[faces]).sum()))
     even_points, even_faces = remeshed(points, faces, edge)
     return _largest(Facets(even_points, even_faces, np.full(len(even_faces), wall)), own=False)
 
@@ -42,16 +43,14 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
 
     points, faces: turned outwards.
     """
-    area = float(walls.areas(points, faces).sum())
-    corners = points[faces]
-    volume = abs(float((corners[:, 0] * np.cross(corners[:, 1], corners[:, 2])).sum())) / 6
+    area, volume = float(areas(points[faces]).sum()), abs(enclosed(points[faces]))
     thickest = _MEAN_WALLS * 2 * volume / area if closed else 0.1 * float(np.ptp(points, axis=0).max())
     if closed and not _SAME_WALL < walls.walled_volume(points, faces, thickest) / volume < 1 / _SAME_WALL:
         return None
     edge = _edge(area / 2)
     many, small = fine(points, faces, edge / _EDGE_FINENESS)
     middle = walls.middle(many, small, thickest)
-    middle_area = float(walls.areas(middle.points, middle.faces).sum())
+    middle_area = float(areas(middle.points[middle.faces]).sum())
     if closed and not _SAME_WALL < middle.volume / volume < 1 / _SAME_WALL:
         return None
     if not closed and middle_area < _WALLED * area / 2:
@@ -76,7 +75,7 @@ def _largest(facets: Facets, own: bool) -> Sheet:
     n = len(facets.faces)
     a, b = order[same] % n, order[same + 1] % n
     count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
-    area = np.bincount(label, walls.areas(facets.points, facets.faces), count)
+    area = np.bincount(label, areas(facets.points[facets.faces]), count)
     kept = label == area.argmax()
     used, index = np.unique(facets.faces[kept], return_inverse=True)
     part = Facets(facets.points[used], index.reshape(-1, 3), facets.walls[kept])

@@ -26,6 +26,7 @@ from sfxgen.physics.shapes import Array, Body, Mesh
 from sfxgen.physics.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.shells import Facets, assembled_shell, out_of_plane
 from sfxgen.physics.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
+from sfxgen.physics.triangles import areas, enclosed
 
 VERSION = "4"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
@@ -141,9 +142,7 @@ def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | Non
 
 def _is_thin(surface: Surface) -> bool:
     """Whether the usual lattice cannot resolve what bends in a closed body: twice its volume over its skin."""
-    corners = surface.triangles
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    volume, area = abs(float((corners[:, 0] * normals).sum())) / 6, float(np.linalg.norm(normals, axis=1).sum()) / 2
+    volume, area = abs(enclosed(surface.triangles)), float(areas(surface.triangles).sum())
     return 2 * volume / area < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
 
 

@@ -14,6 +14,7 @@ from sfxgen.physics.distance import Distance, split, winding
 from sfxgen.physics.elements import jacobians
 from sfxgen.physics.shapes import Array, Mesh
 from sfxgen.physics.stuffing import Tetrahedra, compact, stuff, volumes
+from sfxgen.physics.triangles import areas, enclosed
 
 Index = NDArray[np.int64]
 
@@ -113,14 +114,13 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
 
 def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> float:
     """A cube of the lattice that should give so many degrees of freedom, some 60 a cube."""
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     if wall:
-        area = float(np.linalg.norm(normals, axis=1).sum()) / 2
+        area = float(areas(triangles).sum())
         least = float(np.sqrt(130 * area / MOST_DOFS))  # 130 dofs for each square of a cube's side
         if least * FEWEST_LAYERS > wall:
             raise TooThin(least * FEWEST_LAYERS)
         return wall / FEWEST_LAYERS
-    volume = abs(float((triangles[:, 0] * normals).sum())) / 6
+    volume = abs(enclosed(triangles))
     return float(np.clip((60 * volume / dofs) ** (1 / 3), longest / 100, longest / 3))
 
 

@@ -1,0 +1,63 @@
+"""Measures of surfaces of triangles, given by their corners [triangles, 3 corners, 3]."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sfxgen.physics.shapes import Array, Index
+
+
+def normals(triangles: Array) -> Array:
+    """Across each, as long as twice its area, [triangles, 3]."""
+    return np.asarray(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]))
+
+
+def areas(triangles: Array) -> Array:
+    """[triangles]."""
+    return np.asarray(np.linalg.norm(normals(triangles), axis=1) / 2)
+
+
+def volumes(triangles: Array) -> Array:
+    """Of the tetrahedra from each to the origin, > 0 where it faces away from that, [triangles]."""
+    a, b, c = triangles.transpose(1, 0, 2)
+    return np.asarray(np.einsum("na,na->n", a, np.cross(b, c)) / 6)
+
+
+def enclosed(triangles: Array) -> float:
+    """The volume within a closed surface that faces outwards; of an open one, as if cones to the origin closed it."""
+    return float(volumes(triangles).sum())
+
+
+def moments(triangles: Array, filled: bool) -> tuple[Array, Array]:
+    """Centre of mass [3] and covariance [3, 3] of what the triangles enclose, or if it is not filled, of their surface.
+    Exact: of tetrahedra to the origin, and of triangles (Tonon, "Explicit exact formulas for the 3-D tetrahedron
+    inertia tensor in terms of its vertex coordinates", 2004)."""
+    weight, corners = (volumes(triangles), 4.0) if filled else (areas(triangles), 3.0)
+    total = float(weight.sum())
+    sums = triangles.sum(axis=1)
+    centre = weight @ sums / corners / total
+    second = np.einsum("n,na,nb->ab", weight, sums, sums)
+    second += np.einsum("n,nia,nib->ab", weight, triangles, triangles)
+    return centre, second / (corners * (corners + 1)) / total - np.outer(centre, centre)
+
+
+def point_normals(n_points: int, faces: Index, triangles: Array) -> Array:
+    """[points, 3], outwards: the mean of each point's triangles by their area. faces: [triangles, 3], whose points."""
+    each = np.repeat(normals(triangles), 3, axis=0)
+    total = np.stack([np.bincount(faces.ravel(), each[:, axis], n_points) for axis in range(3)], axis=1)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300))
+
+
+def spread(triangles: Array, n: int) -> tuple[Array, Index]:
+    """Places [n, 3], each of an equal share of the area, and the triangles that they lie on, [n].
+
+    Within a triangle by the sequence of Roberts ("The unreasonable effectiveness of quasirandom sequences", 2018),
+    evenly spread over a square that is folded.
+    """
+    ends = np.cumsum(areas(triangles))
+    at = (np.arange(n) + 0.5) / n * ends[-1]
+    face = np.minimum(np.searchsorted(ends, at), len(triangles) - 1)
+    u, v = (np.arange(n)[:, None] * [0.7548776662466927, 0.5698402909980532] % 1.0).T
+    u, v = np.where(u + v > 1, 1 - u, u)[:, None], np.where(u + v > 1, 1 - v, v)[:, None]
+    a, b, c = triangles[face].transpose(1, 0, 2)
+    return a + u * (b - a) + v * (c - a), face.astype(np.int64)
