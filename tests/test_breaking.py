@@ -18,13 +18,13 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics import modes as modal_analysis
-from sfxgen.physics.course import BREAKING_M_S, Course
-from sfxgen.physics.fracture import FLYING, fragments, pushed, split, stop
-from sfxgen.physics.grains import grains
-from sfxgen.physics.shapes import Array, Body
-from sfxgen.physics.shards import thinned
-from sfxgen.physics.things import GRAVITY_M_S2, Thing, rotation, solid
+from sfxgen.physics.modal import modes as modal_analysis
+from sfxgen.physics.modal.shapes import Array, Body
+from sfxgen.physics.moving.course import BREAKING_M_S, Course
+from sfxgen.physics.moving.fracture import FLYING, fragments, pushed, split, stop
+from sfxgen.physics.moving.grains import grains
+from sfxgen.physics.moving.shards import thinned
+from sfxgen.physics.moving.things import GRAVITY_M_S2, Thing, rotation, solid
 
 BODIES = {
     "plate": (Body("plate", (1.0, 0.8, 0.012)), 0.4),

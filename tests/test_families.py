@@ -11,12 +11,12 @@ from scipy.sparse import csr_matrix, eye, kron
 from scipy.sparse.linalg import splu
 
 from sfxgen.manifest.materials import MATERIALS
-from sfxgen.physics.families import BANDS, ModeFamily, centre
-from sfxgen.physics.modes import _family, family, key
-from sfxgen.physics.ordering import dissected, unknowns_dissected
-from sfxgen.physics.shapes import Body
+from sfxgen.physics.meshing.tetrahedra import filled
+from sfxgen.physics.modal.families import BANDS, ModeFamily, centre
+from sfxgen.physics.modal.modes import _family, family, key
+from sfxgen.physics.modal.ordering import dissected, unknowns_dissected
+from sfxgen.physics.modal.shapes import Body
 from sfxgen.physics.solids import family_of_solid
-from sfxgen.physics.tetrahedra import filled
 
 BAR = Body("bar", (1.0, 0.1, 0.05))
 ENDS = [(low, high) for (low, _), (high, _) in itertools.pairwise(((0.0, 0.0), *BANDS[:-1]))]

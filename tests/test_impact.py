@@ -22,7 +22,7 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.master.loudness import read
 from sfxgen.physics import strike
-from sfxgen.physics.modes import solve
+from sfxgen.physics.modal.modes import solve
 
 PRESETS: dict[str, Any] = yaml.safe_load(
     (Path(sfxgen.__file__).parent / "manifest" / "presets" / "impact.yaml").read_text(encoding="utf-8")

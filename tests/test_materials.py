@@ -13,7 +13,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS, OwnMaterial, constants, kin
 from sfxgen.physics.friction import roughness
-from sfxgen.physics.restitution import friction, restitution
+from sfxgen.physics.moving.restitution import friction, restitution
 from sfxgen.plan import plan_project
 
 BAR = {"shape": "bar", "size_m": [0.3, 0.03, 0.006]}

@@ -15,14 +15,14 @@ from sfxgen.generate.impact import render, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.physics import solids
-from sfxgen.physics.distance import Distance, split, winding
-from sfxgen.physics.elements import assembled
-from sfxgen.physics.meshes import cleaned, read_surface, scaled_m
-from sfxgen.physics.modes import solve
-from sfxgen.physics.shapes import Array, Body, Mesh
+from sfxgen.physics.meshing.distance import Distance, split, winding
+from sfxgen.physics.meshing.meshes import cleaned, read_surface, scaled_m
+from sfxgen.physics.meshing.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
+from sfxgen.physics.meshing.tetrahedra import TooThin, filled, skin_sides
+from sfxgen.physics.modal.elements import assembled
+from sfxgen.physics.modal.modes import solve
+from sfxgen.physics.modal.shapes import Array, Body, Mesh
 from sfxgen.physics.solids import Found, Source, family_of_solid
-from sfxgen.physics.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
-from sfxgen.physics.tetrahedra import TooThin, filled, skin_sides
 from sfxgen.plan import plan_project
 
 BALL = trimesh.creation.icosphere(subdivisions=5, radius=0.5)

@@ -17,13 +17,13 @@ from scipy.special import spherical_jn
 from skfem.helpers import ddot, dot, eye, sym_grad, trace
 
 from sfxgen.manifest.materials import MATERIALS
-from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import contact, pulse_spectrum
-from sfxgen.physics.elements import Factors, assembled, lowest_by
-from sfxgen.physics.families import ModeFamily, ascending
-from sfxgen.physics.modes import family, solve
-from sfxgen.physics.shapes import Array, Body, mesh
+from sfxgen.physics.modal import modes as modal_analysis
+from sfxgen.physics.modal.elements import Factors, assembled, lowest_by
+from sfxgen.physics.modal.families import ModeFamily, ascending
+from sfxgen.physics.modal.modes import family, solve
+from sfxgen.physics.modal.shapes import Array, Body, mesh
 
 BODIES = [
     Body("bar", (1.0, 0.1, 0.02)),

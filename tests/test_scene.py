@@ -24,13 +24,13 @@ from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.scene import MOST_BODIES, Scene
 from sfxgen.physics import friction as friction_model
-from sfxgen.physics import rigid
-from sfxgen.physics.colliders import Ground
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.restitution import SURFACES, friction, restitution
-from sfxgen.physics.scene import events
-from sfxgen.physics.shapes import Body
-from sfxgen.physics.things import GRAVITY_M_S2, Thing, solid
+from sfxgen.physics.modal.shapes import Body
+from sfxgen.physics.moving import rigid
+from sfxgen.physics.moving.colliders import Ground
+from sfxgen.physics.moving.events import events
+from sfxgen.physics.moving.restitution import SURFACES, friction, restitution
+from sfxgen.physics.moving.things import GRAVITY_M_S2, Thing, solid
 from sfxgen.plan import plan_project
 from sfxgen.synths.blows import ring
 from sfxgen.synths.modal import BLOCK

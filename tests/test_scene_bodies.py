@@ -17,10 +17,10 @@ from sfxgen.generate.bodies import Kind, kind_of
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import course_of, render
 from sfxgen.manifest.scene import Scene, SceneBody
-from sfxgen.physics.course import Course
-from sfxgen.physics.hulls import walls
-from sfxgen.physics.shapes import Body
-from sfxgen.physics.triangles import moments
+from sfxgen.physics.meshing.triangles import moments
+from sfxgen.physics.modal.shapes import Body
+from sfxgen.physics.moving.course import Course
+from sfxgen.physics.moving.hulls import walls
 from sfxgen.plan import plan_project
 
 STORE: dict[str, bytes] = {}

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import trimesh
 
-from sfxgen.physics import walls
-from sfxgen.physics.modes import solve
-from sfxgen.physics.remesh import fine, remeshed
-from sfxgen.physics.shapes import Array, Body, Index
-from sfxgen.physics.sheets import of_both_sides, of_wall
-from sfxgen.physics.shells import Facets, assembled_shell
+from sfxgen.physics.meshing import walls
+from sfxgen.physics.meshing.remesh import fine, remeshed
+from sfxgen.physics.meshing.sheets import of_both_sides, of_wall
+from sfxgen.physics.meshing.triangles import areas
+from sfxgen.physics.modal.modes import solve
+from sfxgen.physics.modal.shapes import Array, Body, Index
+from sfxgen.physics.modal.shells import Facets, assembled_shell
 from sfxgen.physics.solids import Source, family_of_shell
 from sfxgen.physics.solids import solve as solve_file
-from sfxgen.physics.triangles import areas
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]])
 HALVES = np.array([[0, 1, 2], [0, 2, 3]])

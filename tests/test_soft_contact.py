@@ -19,7 +19,7 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.manifest.strikers import SOFT, STRIKERS, StrikerName
 from sfxgen.physics.contact import Contact, contact, pulse_spectrum
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.soft_contact import SoftContact, restitution, touching
 
 STRUCK = [

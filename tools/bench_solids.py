@@ -17,7 +17,7 @@ def block(dofs: int) -> Any:
     """A block of three unequal sides, filled with tetrahedra of about so many degrees of freedom."""
     import trimesh
 
-    from sfxgen.physics.tetrahedra import filled
+    from sfxgen.physics.meshing.tetrahedra import filled
 
     return filled(trimesh.creation.box((1.0, 0.6, 0.33)).triangles, dofs=dofs).part
 
@@ -26,8 +26,8 @@ def usual() -> dict[str, float]:
     """Seconds of an object's first solve, of another material, and of another size down to its partials."""
     from sfxgen.manifest.materials import MATERIALS
     from sfxgen.physics import strike
-    from sfxgen.physics.families import ModeFamily
-    from sfxgen.physics.shapes import Body
+    from sfxgen.physics.modal.families import ModeFamily
+    from sfxgen.physics.modal.shapes import Body
     from sfxgen.physics.solids import family_of_solid
 
     started = time.perf_counter()
@@ -59,8 +59,8 @@ def usual() -> dict[str, float]:
 
 def largest() -> dict[str, float]:
     """Seconds of a solve at the size bound; the process's peak memory (GB) comes with it."""
+    from sfxgen.physics.meshing.tetrahedra import MOST_DOFS
     from sfxgen.physics.solids import family_of_solid
-    from sfxgen.physics.tetrahedra import MOST_DOFS
 
     part = block(MOST_DOFS)
     started = time.process_time()
@@ -72,7 +72,7 @@ def million() -> dict[str, float]:
     """Seconds to read and mend a surface of 1.3 million triangles."""
     import trimesh
 
-    from sfxgen.physics.meshes import cleaned
+    from sfxgen.physics.meshing.meshes import cleaned
 
     ball = trimesh.creation.icosphere(subdivisions=8)
     started = time.perf_counter()

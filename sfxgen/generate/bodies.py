@@ -11,12 +11,12 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.manifest.scene import SceneBody
-from sfxgen.physics.families import Modes
-from sfxgen.physics.hulls import fitting_m, pieces_of, principal, walls
-from sfxgen.physics.meshes import read_surface
-from sfxgen.physics.shapes import Array, Body
-from sfxgen.physics.things import Solid, radius_m, solid
-from sfxgen.physics.triangles import enclosed, moments, spread
+from sfxgen.physics.meshing.meshes import read_surface
+from sfxgen.physics.meshing.triangles import enclosed, moments, spread
+from sfxgen.physics.modal.families import Modes
+from sfxgen.physics.modal.shapes import Array, Body
+from sfxgen.physics.moving.hulls import fitting_m, pieces_of, principal, walls
+from sfxgen.physics.moving.things import Solid, radius_m, solid
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 N_POINTS = 4_000  # of a mesh's surface, from which its hulls are made

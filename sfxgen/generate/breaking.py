@@ -11,16 +11,16 @@ import numpy as np
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer
 from sfxgen.manifest.materials import OwnMaterial, constants
-from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.course import SHARP_M, Break
-from sfxgen.physics.families import ModeFamily
-from sfxgen.physics.restitution import restitution
-from sfxgen.physics.scene import Blows
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.shards import irregular, of_proportions, thinned
-from sfxgen.physics.things import GRAVITY_M_S2, NOTHING, Thing
+from sfxgen.physics.modal import modes as modal_analysis
+from sfxgen.physics.modal.families import ModeFamily
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.course import SHARP_M, Break
+from sfxgen.physics.moving.events import Blows
+from sfxgen.physics.moving.restitution import restitution
+from sfxgen.physics.moving.shards import irregular, of_proportions, thinned
+from sfxgen.physics.moving.things import GRAVITY_M_S2, NOTHING, Thing
 from sfxgen.synths.blows import ring
 
 CRACK_SPEED = 0.28  # of a crack, over that of a long wave in a bar (glass: 1,500 of 5,100 m/s)

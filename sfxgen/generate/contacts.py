@@ -19,7 +19,7 @@ from sfxgen.manifest.excitation import Contacts
 from sfxgen.manifest.impact import Impact
 from sfxgen.physics import strike
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.soft_contact import SoftContact
 from sfxgen.physics.strike import Partials
 from sfxgen.synths.often import left_ringing, ring_often

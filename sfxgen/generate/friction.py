@@ -12,7 +12,7 @@ from sfxgen.manifest.excitation import Friction
 from sfxgen.manifest.impact import Impact
 from sfxgen.physics import friction, strike
 from sfxgen.physics.friction import SPOTS, Roughness
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.strike import LISTENER_M, Partials
 
 NEAR_M = 0.1  # what rubs is quiet, and heard from near: 20 dB above a blow at LISTENER_M

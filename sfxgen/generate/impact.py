@@ -16,12 +16,12 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.excitation import Contacts
 from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
 from sfxgen.manifest.materials import Material, constants, kin
-from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import solids, strike
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.families import ModeFamily, Modes
-from sfxgen.physics.meshes import scaled_m
-from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.meshing.meshes import scaled_m
+from sfxgen.physics.modal import modes as modal_analysis
+from sfxgen.physics.modal.families import ModeFamily, Modes
+from sfxgen.physics.modal.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
 from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Partials
 from sfxgen.synths.modal import ModalSynth

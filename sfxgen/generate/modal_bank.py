@@ -25,7 +25,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import constants
 from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, LISTENER_M, SOUND_SPEED_M_S, Partials, hit_area
 
 FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both

@@ -12,10 +12,10 @@ from sfxgen.draw import Draw
 from sfxgen.generate.bodies import Kind, kind_of
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics.grains import grains
-from sfxgen.physics.rigid import Crack
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import GRAVITY_M_S2, NOTHING, ROUND, Thing, product, rotation
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.grains import grains
+from sfxgen.physics.moving.rigid import Crack
+from sfxgen.physics.moving.things import GRAVITY_M_S2, NOTHING, ROUND, Thing, product, rotation
 
 ROOM = 1.02  # between bounding spheres
 GAP_M = 2e-5  # between what lies and what it lies on: nothing starts by pressing

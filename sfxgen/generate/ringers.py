@@ -12,13 +12,13 @@ from sfxgen.generate.bodies import Kind
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.materials import constants
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics import modes as modal_analysis
 from sfxgen.physics import strike
-from sfxgen.physics.families import ModeFamily
-from sfxgen.physics.scene import Blows
-from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.modal import modes as modal_analysis
+from sfxgen.physics.modal.families import ModeFamily
+from sfxgen.physics.modal.shapes import Array, Body
+from sfxgen.physics.moving.events import Blows
+from sfxgen.physics.moving.things import FLOOR
 from sfxgen.physics.strike import Partials
-from sfxgen.physics.things import FLOOR
 from sfxgen.synths.blows import ring
 
 END_DB = -70.0  # a body is silent where its ringing has fallen this far below its hardest blow

@@ -10,9 +10,9 @@ from scipy.signal import oaconvolve
 from sfxgen.generate.ringers import Ringer, struck
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import friction
-from sfxgen.physics.scene import FLATTEST_M, FRAME_S, Rub
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import ROUND, Thing
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.events import FLATTEST_M, FRAME_S, Rub
+from sfxgen.physics.moving.things import ROUND, Thing
 from sfxgen.synths.blows import ring
 
 RUB_S = 1.5  # length of a body's answer to rubbing

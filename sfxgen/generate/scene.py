@@ -19,12 +19,12 @@ from sfxgen.generate.rubbing import STILL_M_S, rubbed
 from sfxgen.manifest.materials import constants
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics import strike
-from sfxgen.physics.colliders import Ground
-from sfxgen.physics.course import Break, Course, Setting, follow
-from sfxgen.physics.rigid import Unstable
-from sfxgen.physics.scene import FRAME_S, Blows, Rub, joined
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import FLOOR, Thing
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.colliders import Ground
+from sfxgen.physics.moving.course import Break, Course, Setting, follow
+from sfxgen.physics.moving.events import FRAME_S, Blows, Rub, joined
+from sfxgen.physics.moving.rigid import Unstable
+from sfxgen.physics.moving.things import FLOOR, Thing
 from sfxgen.synths.modal import BLOCK
 
 LONGEST_S = 12.0

@@ -13,7 +13,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.tunable import Knob, SynthRenderer, rounded, within
 from sfxgen.manifest.impact import Impact, Mode, Room, RoomBand, Tuning
 from sfxgen.physics.contact import SPOTS_ACROSS
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.synths.noise import white_spectrum
 from sfxgen.synths.struck import StruckBody, StruckSynth
 

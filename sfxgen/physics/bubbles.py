@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfxgen.manifest.liquid import Fluid
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 
 HEAT_RATIO = 1.4  # γ of air
 ATMOSPHERE_PA = 101_325.0

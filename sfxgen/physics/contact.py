@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import gammaln, gammasgn
 
 from sfxgen.manifest.materials import Material
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 
 SPOTS_ACROSS = 10  # micro-contacts along a diameter of the contact: set so that a soft blow keeps its treble
 

@@ -17,7 +17,7 @@ from scipy.ndimage import map_coordinates
 
 from sfxgen.manifest.materials import OwnMaterial, kin
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.soft_contact import SoftContact
 
 LONGEST_M, SHORTEST_M = 1e-2, 1e-5  # wavelengths between which a roughness is meant; flat beyond the longest

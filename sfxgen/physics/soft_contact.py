@@ -16,7 +16,7 @@ from scipy.special import lambertw, polygamma
 from sfxgen.manifest.materials import Material
 from sfxgen.manifest.strikers import SOFT
 from sfxgen.physics.contact import Contact, contact
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 
 SERIES_BELOW = 0.03  # of d: Lambert's W loses its digits next to its branch point
 N_QUADRATURE = 800

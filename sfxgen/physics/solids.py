@@ -16,17 +16,17 @@ from skfem.quadrature import get_quadrature
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.linked import buffers
-from sfxgen.physics import families
-from sfxgen.physics.elements import assembled_parts
-from sfxgen.physics.families import N_RIGID, ModeFamily, centre, one_group, subspace
-from sfxgen.physics.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
-from sfxgen.physics.modes import N_MODES, along
-from sfxgen.physics.ordering import unknowns_dissected
-from sfxgen.physics.shapes import Array, Body, Mesh
-from sfxgen.physics.sheets import Sheet, of_both_sides, of_wall
-from sfxgen.physics.shells import Facets, assembled_shell, out_of_plane
-from sfxgen.physics.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
-from sfxgen.physics.triangles import areas, enclosed
+from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
+from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
+from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
+from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.modal import families
+from sfxgen.physics.modal.elements import assembled_parts
+from sfxgen.physics.modal.families import N_RIGID, ModeFamily, centre, one_group, subspace
+from sfxgen.physics.modal.modes import N_MODES, along
+from sfxgen.physics.modal.ordering import unknowns_dissected
+from sfxgen.physics.modal.shapes import Array, Body, Mesh
+from sfxgen.physics.modal.shells import Facets, assembled_shell, out_of_plane
 
 VERSION = "4"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import Material
 from sfxgen.physics.contact import pulse_spectrum, rough_spectrum
-from sfxgen.physics.families import Modes
-from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.modal.families import Modes
+from sfxgen.physics.modal.shapes import Array, Body
 
 AIR_IMPEDANCE = 413.0  # ρ₀ c (Pa s/m) at 20 °C
 SOUND_SPEED_M_S = 343.0

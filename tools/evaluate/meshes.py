@@ -29,8 +29,8 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import solids
-from sfxgen.physics.families import Modes
-from sfxgen.physics.meshes import read_surface
+from sfxgen.physics.meshing.meshes import read_surface
+from sfxgen.physics.modal.families import Modes
 
 HOME = Path(__file__).resolve().parents[2] / "build" / "meshes"
 PACKAGES = {

@@ -10,8 +10,8 @@ from scipy.spatial import ConvexHull
 from skfem.quadrature import get_quadrature
 
 from sfxgen.manifest.materials import OwnMaterial
-from sfxgen.physics.elements import HEXAHEDRON
-from sfxgen.physics.shapes import Array, Body, mesh
+from sfxgen.physics.modal.elements import HEXAHEDRON
+from sfxgen.physics.modal.shapes import Array, Body, mesh
 
 GRAVITY_M_S2 = 9.81
 FLOOR = -1  # stands for the floor where a body's index is expected

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sfxgen.physics.families import Modes
-from sfxgen.physics.shapes import Body
+from sfxgen.physics.modal.families import Modes
+from sfxgen.physics.modal.shapes import Body
 
 SLENDER = (1.0, 1.5, 2.3)  # length over width: a shard takes the nearest
 THIN = (0.025, 0.07, 0.16)  # thickness over length, of plates …

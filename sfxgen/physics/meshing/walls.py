@@ -9,8 +9,8 @@ from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.shapes import Array, Index
-from sfxgen.physics.triangles import areas, normals, point_normals, spread
+from sfxgen.physics.meshing.triangles import areas, normals, point_normals, spread
+from sfxgen.physics.modal.shapes import Array, Index
 
 _NEAREST = 4  # points of the other side that are looked at
 _OPPOSITE = -0.7  # cosine between the normals of both sides of a wall, at the most

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import OwnMaterial, constants
-from sfxgen.physics.colliders import STEPS_A_CONTACT
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.rigid import Log
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import FLOOR, Thing
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.colliders import STEPS_A_CONTACT
+from sfxgen.physics.moving.rigid import Log
+from sfxgen.physics.moving.things import FLOOR, Thing
 
 WINDOW_STEPS = STEPS_A_CONTACT + 3  # a blow is the impulse of so many steps from its first; what follows is rubbing
 GAP_STEPS = 3  # a contact that is lost for fewer goes on

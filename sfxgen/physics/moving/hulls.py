@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull, cKDTree
 
-from sfxgen.physics.grains import grains
-from sfxgen.physics.shapes import Array, Body
+from sfxgen.physics.modal.shapes import Array, Body
+from sfxgen.physics.moving.grains import grains
 
 MOST_CORNERS = 32  # of a convex piece
 SECTORS = 12  # round the wall of a bowl or tube

@@ -1,7 +1,7 @@
 """Rigid bodies that fall, bounce, roll and pile up, by mujoco: what touched what, when and how hard.
 
 The contacts of the simulation are springs that are far softer than real ones. Momentum and restitution are right, the
-time of a contact is not: `scene` reads impulses and speeds from the log, and Hertz says how long a contact lasts.
+time of a contact is not: `events` reads impulses and speeds from the log, and Hertz says how long a contact lasts.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.physics.colliders import Ground, Meeting, model_of
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, rotation
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.colliders import Ground, Meeting, model_of
+from sfxgen.physics.moving.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, rotation
 
 SHORTEST_S, LONGEST_S = 0.5e-3, 2e-3  # of a simulated contact
 DEEPEST = 0.8  # how far a contact may press in, of the thinnest side: deeper, thin bodies pass through one another

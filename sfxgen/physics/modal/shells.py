@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix
 
-from sfxgen.physics.shapes import Array, Index
+from sfxgen.physics.modal.shapes import Array, Index
 
 # Of plane stress, E / (1 - ν²) (FIXED + ν CROSSED), for the strains xx, yy and 2 xy.
 FIXED: Array = np.diag([1.0, 1.0, 0.5])

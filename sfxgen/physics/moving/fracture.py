@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.grains import grains
-from sfxgen.physics.hulls import corners_of, principal
-from sfxgen.physics.shapes import Array, Body
-from sfxgen.physics.things import Solid, Thing, product, rotation
+from sfxgen.physics.modal.shapes import Array, Body
+from sfxgen.physics.moving.grains import grains
+from sfxgen.physics.moving.hulls import corners_of, principal
+from sfxgen.physics.moving.things import Solid, Thing, product, rotation
 
 CORE = 0.25  # of the body's size: how far from the blow the shards are as small as at it
 LEAST_GRAINS = 12  # a smaller cell goes to its neighbours

@@ -9,11 +9,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from sfxgen.physics import walls
-from sfxgen.physics.remesh import fine, remeshed
-from sfxgen.physics.shapes import Array, Index
-from sfxgen.physics.shells import Facets
-from sfxgen.physics.triangles import areas, enclosed
+from sfxgen.physics.meshing import walls
+from sfxgen.physics.meshing.remesh import fine, remeshed
+from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.modal.shapes import Array, Index
+from sfxgen.physics.modal.shells import Facets
 
 NODES = 2_800  # of a shell, six degrees of freedom each
 _EDGE_FINENESS = 2.0  # fine edges along one of the shell, where the two sides of walls are matched

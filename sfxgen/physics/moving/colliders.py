@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from sfxgen.manifest.materials import OwnMaterial
-from sfxgen.physics.hulls import BACKED
-from sfxgen.physics.restitution import HIGHEST, friction, restitution
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull, rotation
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.hulls import BACKED
+from sfxgen.physics.moving.restitution import HIGHEST, friction, restitution
+from sfxgen.physics.moving.things import FLOOR, GRAVITY_M_S2, ROUND, Thing, hull, rotation
 
 STEPS_A_CONTACT = 16  # time steps in a simulated contact: below 10 a bounce may gain energy; more hold restitution
 IMPEDANCE = (0.99, 0.99, 0.001, 0.5, 2.0)  # mujoco's solimp: nearly hard, so that restitution comes out as asked

@@ -13,8 +13,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sfxgen.errors import MeshUnusable
-from sfxgen.physics.shapes import Array, Index
-from sfxgen.physics.triangles import areas, volumes
+from sfxgen.physics.meshing.triangles import areas, volumes
+from sfxgen.physics.modal.shapes import Array, Index
 
 ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from sfxgen.physics.shapes import Array, Index
+from sfxgen.physics.modal.shapes import Array, Index
 
 LEAF = 24  # nodes that are cut no further
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
-from sfxgen.physics import families
-from sfxgen.physics.elements import HEXAHEDRON, assembled_parts, jacobians
-from sfxgen.physics.families import N_RIGID, Basis, Group, ModeFamily, Modes
-from sfxgen.physics.shapes import NODES, Array, Body, Index, Mesh, mesh, reach, struck
+from sfxgen.physics.modal import families
+from sfxgen.physics.modal.elements import HEXAHEDRON, assembled_parts, jacobians
+from sfxgen.physics.modal.families import N_RIGID, Basis, Group, ModeFamily, Modes
+from sfxgen.physics.modal.shapes import NODES, Array, Body, Index, Mesh, mesh, reach, struck
 
 VERSION = "3"  # part of the cache key: raise it when the same body would give other modes
 N_MODES = 64

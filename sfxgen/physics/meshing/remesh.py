@@ -12,9 +12,9 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.distance import split
-from sfxgen.physics.shapes import Array, Index
-from sfxgen.physics.triangles import areas, normals, point_normals
+from sfxgen.physics.meshing.distance import split
+from sfxgen.physics.meshing.triangles import areas, normals, point_normals
+from sfxgen.physics.modal.shapes import Array, Index
 
 FINENESS = 3.5  # fine edges along a wanted one
 CREASE_DEG = 40.0  # neighbours that turn by more than this meet in an edge that stays

@@ -10,11 +10,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.distance import Distance, split, winding
-from sfxgen.physics.elements import jacobians
-from sfxgen.physics.shapes import Array, Mesh
-from sfxgen.physics.stuffing import Tetrahedra, compact, stuff, volumes
-from sfxgen.physics.triangles import areas, enclosed
+from sfxgen.physics.meshing.distance import Distance, split, winding
+from sfxgen.physics.meshing.stuffing import Tetrahedra, compact, stuff, volumes
+from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.modal.elements import jacobians
+from sfxgen.physics.modal.shapes import Array, Mesh
 
 Index = NDArray[np.int64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sfxgen.physics.shapes import Array, Index
+from sfxgen.physics.modal.shapes import Array, Index
 
 
 def normals(triangles: Array) -> Array:

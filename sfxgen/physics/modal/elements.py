@@ -14,7 +14,7 @@ from scipy.sparse.linalg import splu
 from skfem import ElementHexS2, ElementTetP2
 from skfem.quadrature import get_quadrature
 
-from sfxgen.physics.shapes import Array, Index, Mesh
+from sfxgen.physics.modal.shapes import Array, Index, Mesh
 
 _CHUNK = 4096  # cells assembled at once: bounds memory
 _BLOCK = 16  # vectors that are solved for at once: a third of the time of one by one

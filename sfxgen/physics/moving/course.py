@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.physics.colliders import Ground
-from sfxgen.physics.fracture import FLYING, Shard, Stop, fragments, pushed, split, stop
-from sfxgen.physics.rigid import Crack, Log, contact_of, fall, pressed
-from sfxgen.physics.scene import FRAME_S, Blows, Rub, contact_s, events, joined, touched
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.things import NOTHING, Thing, rotation
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.moving.colliders import Ground
+from sfxgen.physics.moving.events import FRAME_S, Blows, Rub, contact_s, events, joined, touched
+from sfxgen.physics.moving.fracture import FLYING, Shard, Stop, fragments, pushed, split, stop
+from sfxgen.physics.moving.rigid import Crack, Log, contact_of, fall, pressed
+from sfxgen.physics.moving.things import NOTHING, Thing, rotation
 
 BREAKING_M_S = 0.7  # a slower blow leaves whole what may break: a fall of 25 mm
 SHRINKING, SHRINKINGS = 0.85, 12

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from sfxgen.physics.elements import HEXAHEDRON
-from sfxgen.physics.shapes import Array, Body, Mesh, mesh
+from sfxgen.physics.modal.elements import HEXAHEDRON
+from sfxgen.physics.modal.shapes import Array, Body, Mesh, mesh
 
 N_SAMPLES = 24_000  # grains that a body is divided into, about
 

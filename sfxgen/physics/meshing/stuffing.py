@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sfxgen.physics.shapes import Array
+from sfxgen.physics.modal.shapes import Array
 
 Index = NDArray[np.int64]
 # value(points [n, 3], start [n, 3] or None): the level at the points, below 0 inside. Where `start` is given, the

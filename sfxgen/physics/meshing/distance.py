@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.shapes import Array
-from sfxgen.physics.triangles import normals
+from sfxgen.physics.meshing.triangles import normals
+from sfxgen.physics.modal.shapes import Array
 
 Index = NDArray[np.int64]
 

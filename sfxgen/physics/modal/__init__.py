@@ -1,0 +1,1 @@
+"""Bodies as finite elements, and their modes of vibration."""

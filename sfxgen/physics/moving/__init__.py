@@ -1,0 +1,1 @@
+"""Rigid bodies that fall, roll, pile up and break, and what touched what."""
