@@ -50,10 +50,12 @@ def validated(
     document: Document,
     base: Sequence[Key],
     sound: str = "",
+    materials: Sequence[str] = (),
 ) -> tuple[Model | None, list[Fault]]:
-    """`data`, which stands at `base` in the document, as the model, or None and its faults."""
+    """`data`, which stands at `base` in the document, as the model, or None and its faults. materials: names of the
+    document's own."""
     try:
-        return model.model_validate(data), []
+        return model.model_validate(data, context={"materials": materials}), []
     except ValidationError as error:
         errors = [one for one in error.errors(include_url=False) if not _is_echo(one)]
         return None, [_explain(one, model, document, base, sound) for one in errors]

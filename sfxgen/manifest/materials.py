@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
+from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sfxgen.manifest.base import Spec
@@ -88,14 +89,15 @@ class OneOfMaterials:
     """Annotates `str`: one of the names in MATERIALS."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._parse)
+        return core_schema.with_info_plain_validator_function(self._parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "enum": sorted(MATERIALS)}
 
-    def _parse(self, value: Any) -> str:
+    def _parse(self, value: Any, info: ValidationInfo) -> str:
         if not isinstance(value, str) or value not in MATERIALS:
-            names = sorted(MATERIALS)
+            own: Sequence[str] = (info.context or {}).get("materials", ())  # the manifest's: they are put in before
+            names = sorted([*MATERIALS, *own])
             raise PydanticCustomError(
                 "material", "expected one of {names}", {"names": ", ".join(names), "choices": names}
             )

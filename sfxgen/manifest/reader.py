@@ -81,7 +81,7 @@ class Reader:
             self._add(document, ["sounds"], f"sounds is {show(sounds)}", _SOUNDS)
             return
         for name, raw in sounds.items():
-            self._entry(document, name, _with_materials(raw, materials), defaults)
+            self._entry(document, name, _with_materials(raw, materials), defaults, tuple(materials))
 
     def _top_level(self, document: Document) -> None:
         data = document.data
@@ -127,8 +127,11 @@ class Reader:
             found[name] = body if valid is not None else {"like": "wood"}  # no sound is at fault for it
         return found
 
-    def _entry(self, document: Document, name: str, raw: Any, defaults: dict[str, Any]) -> None:
-        """One sound. Faults of its name or start do not hide those of its other keys."""
+    def _entry(
+        self, document: Document, name: str, raw: Any, defaults: dict[str, Any], materials: tuple[str, ...]
+    ) -> None:
+        """One sound. Faults of its name or start do not hide those of its other keys. materials: names of the file's
+        own."""
         base = ["sounds", name]
         is_named = self._claim(document, name)
         if isinstance(raw, str):
@@ -140,7 +143,7 @@ class Reader:
         started = self._start(document, name, raw)
         entry, choice = started or (_without_presets(raw), None)
         whole = _over_defaults(entry, raw, defaults)
-        sound, faults = validated(Sound, whole, document, base, name)
+        sound, faults = validated(Sound, whole, document, base, name, materials)
         if sound is not None and started is not None:
             folder = document.name.rpartition("/")[0]
             faults = list(check_sound(sound, name, document, folder, self.master))

@@ -28,8 +28,8 @@ _NEW = 1e-9  # squared size of a change, relative to the largest, below which it
 
 
 def centre(poisson: float) -> float:
-    """The ratio at which one solve serves a band of them around `poisson`, 0 <= poisson < 0.5: modes within 0.2 %, or 0.4 %
-    below a ratio of 0.1 and above 0.499."""
+    """The ratio at which one solve serves a band of them around `poisson`, 0 <= poisson < 0.5: modes within 0.2 %, or
+    0.4 % below a ratio of 0.1 and above 0.499."""
     return next(solved for limit, solved in BANDS if poisson <= limit)
 
 
