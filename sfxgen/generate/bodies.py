@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sfxgen.generate.impact import solved
+from sfxgen.generate.impact import field_of, solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import OwnMaterial, constants
 from sfxgen.manifest.scene import SceneBody
+from sfxgen.physics.air.field import Field
 from sfxgen.physics.meshing.meshes import read_surface
 from sfxgen.physics.meshing.triangles import enclosed, moments, spread
 from sfxgen.physics.modal.families import Modes
@@ -28,7 +29,7 @@ class Kind:
     """What a line of `bodies` is, ready to be placed. radius_m: of the ball about its origin that holds it; low_m: how
     far its lowest point lies below its origin when it is upright, tall_m: and its highest above that. edge_m: radius of
     its edges. pieces, walls, fitting_m: as of a `Thing`. points: [n, 3], where its modes can be struck (m), in its
-    frame; modes: of `rings`, which is rings_m long."""
+    frame; modes: of `rings`, which is rings_m long; field: of those modes."""
 
     body: Body
     size_m: float
@@ -46,12 +47,14 @@ class Kind:
     rings_m: float
     modes: Modes
     points: Array
+    field: Field | None = None
 
 
-def kind_of(line: SceneBody, request: Request) -> Kind:
-    """Of a line of `bodies`. Raises MeshUnusable."""
+def kind_of(line: SceneBody, request: Request, has_field: bool = False) -> Kind:
+    """Of a line of `bodies`; has_field: with the sound field of its modes. Raises MeshUnusable."""
     item = line.object
-    return _from_file(line, item, request) if isinstance(item, FromFile) else _from_shape(line, item, request)
+    kind = _from_file(line, item, request) if isinstance(item, FromFile) else _from_shape(line, item, request)
+    return replace(kind, field=field_of(item, request)) if has_field else kind
 
 
 def _from_shape(line: SceneBody, item: Primitive, request: Request) -> Kind:

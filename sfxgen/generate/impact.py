@@ -12,27 +12,28 @@ from numpy.typing import NDArray
 
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
+from sfxgen.errors import SfxgenError
 from sfxgen.generate.recipe import Request
+from sfxgen.generate.rooms import in_room
 from sfxgen.manifest.excitation import Contacts
-from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Room, Tuning
+from sfxgen.manifest.impact import AnyBody, FromFile, Impact, Mode, Tuning
 from sfxgen.manifest.materials import Material, constants, kin
 from sfxgen.physics import solids, strike
+from sfxgen.physics.air import field
+from sfxgen.physics.air.field import Field
 from sfxgen.physics.contact import Contact
-from sfxgen.physics.meshing.meshes import scaled_m
+from sfxgen.physics.meshing.meshes import read_surface, scaled_m
 from sfxgen.physics.modal import modes as modal_analysis
 from sfxgen.physics.modal.families import ModeFamily, Modes
 from sfxgen.physics.modal.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
-from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Partials
+from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Hearing, Partials
 from sfxgen.synths.modal import ModalSynth
-from sfxgen.synths.noise import white_spectrum
-from sfxgen.synths.room import impulse, reverberated
 
 FULL_SCALE_PA = 200.0  # the pressure, a metre away, that is 1.0: 140 dB peak, a hammer on an anvil
 END_DB = -70.0  # a take ends where its ringing has fallen this far
 LONGEST_S = 12.0
 LONGEST_CLICK_S = 0.2
-ROOM_SEED = 0  # one room for all sounds that name none of their own
 TINY = 1e-12  # keeps divisions and logarithms finite
 
 
@@ -79,30 +80,75 @@ def struck_bodies(
     """As `struck`, of bodies alike whose sizes are that of the object times scales: one solve serves all."""
     material, striker = constants(spec.object.material), constants(spec.striker.material)
     modes, body, whole_m = solved(spec.object, material, request)
+    hearing = heard(spec, request)
     bodies = []
     for scale in scales:
         size_m = whole_m * float(scale)
-        partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz)
+        partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz, hearing)
         partials = tuned(partials, spec.tuning, request.rate_hz)
         sides = (spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg)
         bodies.append((partials, touching(kin(spec.striker.material), striker, material, *sides)))
     return bodies
 
 
-def solved(item: AnyBody, material: Material, request: Request) -> tuple[Modes, Body, float]:
-    """The modes of the object's proportions, from the cache where they are known, and its first size (m)."""
+def heard(spec: Impact, request: Request) -> Hearing | None:
+    """How the body's modes are heard; None: by the quick law. Raises SfxgenError for a listener within a mesh."""
+    if spec.radiation == "quick":
+        return None
+    if spec.listener_m and isinstance(spec.object, FromFile):
+        _check_outside(spec.object, spec.listener_m, request)
+    return Hearing(field_of(spec.object, request), spec.listener_m)
+
+
+def _check_outside(item: FromFile, listener_m: tuple[float, float, float], request: Request) -> None:
+    surface = read_surface(request.root / item.file, item.file)
+    scale = scaled_m(float(surface.extent.max()), item.file, item.unit, item.size_m)[0] / float(surface.extent.max())
+    low, high = surface.points.min(axis=0) * scale, surface.points.max(axis=0) * scale
+    if ((low <= listener_m) & (listener_m <= high)).all():
+        box = ", ".join(f"{a:.3g} to {b:.3g}" for a, b in zip(low, high, strict=True))
+        place = ", ".join(f"{at:g}" for at in listener_m)
+        raise SfxgenError(
+            f"impact.listener_m is [{place}], inside of {item.file}; expected a place (m) beyond its box, {box}"
+        )
+
+
+def field_of(item: AnyBody, request: Request) -> Field:
+    """The sound field of the object's modes, from the cache where it is known: one serves every size."""
+    material = constants(item.material)
+    ratio = float(f"{material.bar_speed_m_s / strike.SOUND_SPEED_M_S:.9g}")
     if isinstance(item, FromFile):
-        source = solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)
-        key = solids.key(source, material.poisson)
-        found = solids.Found.from_bytes(request.cached(key, lambda: solids.solve(source, material.poisson).to_bytes()))
+        of_modes = solids.key(source_of(item, request), material.poisson, panels=True)
+    else:
+        of_modes = modal_analysis.key(body_of(item), material.poisson, panels=True)
+    key = f"field-{field.VERSION}/{of_modes}/{material.poisson!r}/{ratio!r}"
+
+    def solve() -> bytes:
+        modes, _, _ = solved(item, material, request, panels=True)
+        return field.field(modes, ratio).to_bytes()
+
+    return Field.from_bytes(request.cached(key, solve))
+
+
+def source_of(item: FromFile, request: Request) -> solids.Source:
+    return solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)
+
+
+def solved(item: AnyBody, material: Material, request: Request, panels: bool = False) -> tuple[Modes, Body, float]:
+    """The modes of the object's proportions, from the cache where they are known, and its first size (m)."""
+    poisson = material.poisson
+    if isinstance(item, FromFile):
+        source = source_of(item, request)
+        key = solids.key(source, poisson, panels)
+        data = request.cached(key, lambda: solids.solve(source, poisson, panels=panels).to_bytes())
+        found = solids.Found.from_bytes(data)
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
         for note in (*found.notes, *notes):
             request.warn(note)
-        return found.family.at(material.poisson), found.body, size_m
+        return found.family.at(poisson), found.body, size_m
     body = body_of(item)
-    key = modal_analysis.key(body, material.poisson)
-    data = request.cached(key, lambda: modal_analysis.family(body, material.poisson).to_bytes())
-    return ModeFamily.from_bytes(data).at(material.poisson), body, item.size_m[0]
+    key = modal_analysis.key(body, poisson, panels)
+    data = request.cached(key, lambda: modal_analysis.family(body, poisson, panels=panels).to_bytes())
+    return ModeFamily.from_bytes(data).at(poisson), body, item.size_m[0]
 
 
 def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
@@ -180,29 +226,15 @@ def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Requ
 def _finished(spec: Impact, block: Array, request: Request) -> Array:
     """In its room; with its end faded, or as one period of a loop."""
     n_frames = len(block)
+    if spec.listener_m:
+        block = block / math.hypot(*spec.listener_m)  # pascals at a metre until here
     if spec.room:
-        block = _in_room(block, spec.room, request.rate_hz)
+        block = in_room(block, spec.room, request.rate_hz)
         if request.loop:  # what rings on after the end rings in the next round
             block = np.pad(block, (0, -len(block) % n_frames)).reshape(-1, n_frames).sum(axis=0)
     if request.loop:
         return block
     return _faded(block[: n_frames if request.duration_s else None], request.rate_hz)
-
-
-def _in_room(dry: Array, room: Room, rate_hz: int) -> Array:
-    """With the room's answer, which is the same for all takes; it goes on until it has fallen by 60 dB."""
-    longest_s = min(LONGEST_S, max(band.t60_s for band in room.bands))
-    with torch.inference_mode():
-        answer = room_impulse(room, max(2, round(longest_s * rate_hz)), rate_hz)
-        return np.asarray(reverberated(torch.from_numpy(dry), answer).numpy())
-
-
-def room_impulse(room: Room, n_frames: int, rate_hz: int) -> torch.Tensor:
-    """The room's answer to a click, float64 [n_frames]."""
-    levels = [[band.centre_hz, band.level_db, math.log(band.t60_s)] for band in room.bands]
-    centre_hz, level_db, log_t60 = torch.tensor(levels, dtype=torch.float64).T.contiguous()
-    white = white_spectrum(np.random.Generator(np.random.PCG64(ROOM_SEED)), (n_frames // 2 + 1,))
-    return impulse(torch.from_numpy(white), centre_hz, level_db, log_t60, n_frames, rate_hz)
 
 
 def _ringing(partials: Partials, amplitude: Array, starts: Sequence[int], n_most: int, rate_hz: int) -> Array:

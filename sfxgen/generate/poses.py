@@ -43,7 +43,7 @@ def placed(spec: Scene, draw: Draw, rng: np.random.Generator, request: Request) 
     low, high = spec.height_m
     height = low * (high / low) ** place
     speed = spec.speed_m_s[0] + (spec.speed_m_s[1] - spec.speed_m_s[0]) * place
-    kinds = [kind_of(line, request) for line in spec.bodies]
+    kinds = [kind_of(line, request, spec.radiation == "field") for line in spec.bodies]
     counts = [int(rng.integers(body.count[0], body.count[1] + 1)) for body in spec.bodies]
     order = [k for k, count in enumerate(counts) for _ in range(count)]
     if spec.action != "topple":

@@ -18,7 +18,7 @@ from sfxgen.physics.modal.families import ModeFamily
 from sfxgen.physics.modal.shapes import Array, Body
 from sfxgen.physics.moving.events import Blows
 from sfxgen.physics.moving.things import FLOOR
-from sfxgen.physics.strike import Partials
+from sfxgen.physics.strike import Hearing, Partials
 from sfxgen.synths.blows import ring
 
 END_DB = -70.0  # a body is silent where its ringing has fallen this far below its hardest blow
@@ -43,7 +43,8 @@ class Ringer:
 
 def ringer_of(kind: Kind, damping: float, rate_hz: int) -> Ringer:
     material = constants(kind.material)
-    partials = strike.partials(kind.modes, kind.rings, kind.rings_m, material, damping, rate_hz)
+    hearing = Hearing(kind.field) if kind.field else None  # bodies turn as they fall: from all sides
+    partials = strike.partials(kind.modes, kind.rings, kind.rings_m, material, damping, rate_hz, hearing)
     half = np.array(kind.body.extent) * kind.size_m / 2
     return Ringer(partials, kind.points, kind.body.shape in ("bar", "plate"), half)
 

@@ -15,6 +15,7 @@ from sfxgen.generate.impact import FULL_SCALE_PA
 from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, voice
+from sfxgen.generate.rooms import in_room
 from sfxgen.generate.rubbing import STILL_M_S, rubbed
 from sfxgen.manifest.materials import constants
 from sfxgen.manifest.scene import Scene
@@ -74,7 +75,14 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     for part in parts:
         n = min(len(part), len(block))
         block[:n] += part[:n]
-    return _faded(block / FULL_SCALE_PA, rate_hz)
+    return _faded(_in_room(block / FULL_SCALE_PA, spec, request), rate_hz)
+
+
+def _in_room(block: Array, spec: Scene, request: Request) -> Array:
+    """With what its room adds, within the length that was asked for."""
+    if not spec.room:
+        return block
+    return in_room(block, spec.room, request.rate_hz)[: len(block) if request.duration_s else None]
 
 
 def course_of(spec: Scene, draw: Draw, request: Request, rng: np.random.Generator) -> tuple[Placing, Course]:

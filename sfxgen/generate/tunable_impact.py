@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfxgen.generate.impact import FULL_SCALE_PA, ROOM_SEED, body_struck, clicks
+from sfxgen.generate.impact import FULL_SCALE_PA, body_struck, clicks
 from sfxgen.generate.recipe import Request
+from sfxgen.generate.rooms import ROOM_SEED
 from sfxgen.generate.tunable import Knob, SynthRenderer, rounded, within
-from sfxgen.manifest.impact import Impact, Mode, Room, RoomBand, Tuning
+from sfxgen.manifest.impact import Impact, Mode, Tuning
+from sfxgen.manifest.room import Room, RoomBand
 from sfxgen.physics.contact import SPOTS_ACROSS
 from sfxgen.physics.modal.shapes import Array
 from sfxgen.synths.noise import white_spectrum

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.excitation import Contacts, Friction
 from sfxgen.manifest.materials import AnyMaterial
+from sfxgen.manifest.room import Room
 from sfxgen.manifest.step import Step, stepped
 from sfxgen.manifest.strikers import StrikerName, named
 
@@ -19,8 +19,9 @@ One = Annotated[tuple[Length], Field(strict=False)]
 Two = Annotated[tuple[Length, Length], Field(strict=False)]
 Three = Annotated[tuple[Length, Length, Length], Field(strict=False)]
 Wall = Annotated[float, Field(ge=0.0001, le=1)]
+Place = Annotated[float, Field(ge=-1000, le=1000)]
 
-SLENDEREST = 2000  # longest side over thickness: beyond it the mesh and the arithmetic lose their grip
+SLENDEREST = 2000  # longest side over thickness: from 1000 on rounding raises the lowest modes, by a fifth at the end
 
 
 class _Body(Spec):
@@ -42,6 +43,14 @@ class _Body(Spec):
             problem = "the body is too thin for its length; expected a thickness of at least {limit} m"
             raise PydanticCustomError("slender", problem, {"limit": limit, "key": "wall_m" if wall else "size_m"})
         return self
+
+    def holds(self, place_m: tuple[float, float, float]) -> bool:
+        """Whether a place is in the box around it. Bowls and bells have their origin at the rim, all else within."""
+        size: tuple[float, ...] = self.size_m  # type: ignore[attr-defined]
+        sides = size if len(size) == 3 else (size[0], size[0], size[-1])
+        down = size[-1] / 2 if isinstance(self, Bowl | Bell) else 0.0
+        x, y, z = place_m
+        return all(abs(at) <= side / 2 for at, side in zip((x, y, z + down), sides, strict=True))
 
 
 class Bar(_Body):
@@ -152,37 +161,6 @@ class Bounces(Spec):
     )
 
 
-class RoomBand(Spec):
-    """What a room gives back in one band."""
-
-    centre_hz: Annotated[float, Field(ge=20, le=20_000)] = Field(description="Middle of the band (Hz).")
-    level_db: Annotated[float, Field(ge=-90, le=30)] = Field(
-        -20.0, description="Energy that the room adds, beside that of the direct sound in this band (dB)."
-    )
-    t60_s: Annotated[float, Field(ge=0.02, le=20)] = Field(0.5, description="Time in which it falls by 60 dB (s).")
-
-
-class Room(Spec):
-    """The room around it, as noise that dies away in each band."""
-
-    bands: Annotated[tuple[RoomBand, ...], Field(strict=False, min_length=1, max_length=12)] = Field(
-        (
-            RoomBand(centre_hz=250, t60_s=0.8),
-            RoomBand(centre_hz=1000, t60_s=0.6),
-            RoomBand(centre_hz=4000, level_db=-24, t60_s=0.4),
-        ),
-        description="Bands, the lowest first; the outer ones go on to the ends of hearing.",
-    )
-
-    @field_validator("bands")
-    @classmethod
-    def _rising(cls, bands: tuple[RoomBand, ...]) -> tuple[RoomBand, ...]:
-        centres = [band.centre_hz for band in bands]
-        if any(later <= earlier for earlier, later in itertools.pairwise(centres)):
-            raise PydanticCustomError("order", "the room's bands are out of order; expected the lowest first")
-        return bands
-
-
 class Mode(Spec):
     """One partial's own deviation."""
 
@@ -228,6 +206,17 @@ class Impact(Spec):
     contacts: Contacts | None = Field(None, description="Many small contacts in place of each blow.")
     friction: Friction | None = Field(None, description="Rubbed or rolled over in place of struck; none: struck.")
     tuning: Tuning = Field(Tuning(), description="Departures from physics; guidance by a prompt writes them.")
+    radiation: Literal["quick", "field"] = Field(
+        "quick",
+        description="How its modes become sound: quick by a law for all bodies; field by the body's own sound field, "
+        "which takes some seconds, once.",
+    )
+    listener_m: tuple[Place, Place, Place] | None = Field(
+        None,
+        strict=False,
+        description="Where it is heard from (m), in the axes of the body, with radiation: field; none: the mean of all "
+        "directions, at 1 m.",
+    )
     room: Room | None = Field(None, description="The room around it; none: in the open.")
     click_db: Annotated[float, Field(ge=-60, le=24)] = Field(
         0.0,
@@ -243,6 +232,16 @@ class Impact(Spec):
     @classmethod
     def _from_step(cls, data: Any) -> Any:
         return stepped(data)
+
+    @model_validator(mode="after")
+    def _heard_from(self) -> Self:
+        if self.listener_m and self.radiation == "quick":
+            problem = "a listener's place is heard with the sound field alone; expected radiation: field"
+            raise PydanticCustomError("listener", problem, {"key": "listener_m"})
+        if self.listener_m and not isinstance(self.object, FromFile) and self.object.holds(self.listener_m):
+            problem = "the listener is inside the body; expected a place (m) beyond its sides"
+            raise PydanticCustomError("listener", problem, {"key": "listener_m"})
+        return self
 
     @model_validator(mode="after")
     def _one_excitation(self) -> Self:

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from sfxgen.manifest.base import Between, Spec
 from sfxgen.manifest.impact import AnyBody, Cylinder, FromFile
 from sfxgen.manifest.materials import AnyMaterial
+from sfxgen.manifest.room import Room
 
 MOST_BODIES = 48  # pairs grow as the square: 48 bodies take tens of seconds
 MOST_SHARDS = 40
@@ -137,6 +138,13 @@ class Scene(Spec):
     click_db: Annotated[float, Field(ge=-60, le=24)] = Field(
         0.0, description="Level of the knock of the bodies themselves, beside the ringing (dB, 0 as physics has it)."
     )
+
+    radiation: Literal["quick", "field"] = Field(
+        "quick",
+        description="How the bodies' modes become sound: quick by a law for all; field by each body's own sound field, "
+        "which takes some seconds, once. Floors and shards are always quick.",
+    )
+    room: Room | None = Field(None, description="The room around it all; none: in the open.")
 
     @model_validator(mode="after")
     def _something_moves(self) -> Self:

@@ -149,9 +149,10 @@ KINDS: dict[str, type[Spec]] = {
 
 
 def guidable(kind: str, body: Spec) -> bool:
-    """Whether guidance can turn this body: an impact that is one body struck by blows, an fm, a texture."""
+    """Whether guidance can turn this body: an impact that is one body struck by blows, in no room with walls, an fm, a
+    texture."""
     if isinstance(body, Impact):
-        return body.contacts is None and body.friction is None
+        return body.contacts is None and body.friction is None and not (body.room and body.room.shoebox)
     return kind in ("fm", "texture")
 
 

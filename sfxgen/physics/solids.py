@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from skfem.quadrature import get_quadrature
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.linked import buffers
+from sfxgen.physics.air.panels import panelled
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
@@ -78,7 +79,7 @@ class Found:
         return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
 
 
-def key(source: Source, poisson: float) -> str:
+def key(source: Source, poisson: float, panels: bool = False) -> str:
     """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size, and
     either a band of ratios about `poisson`.
     Raises MeshUnusable."""
@@ -90,12 +91,14 @@ def key(source: Source, poisson: float) -> str:
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error
     wall = (source.wall_m, source.unit, source.size_m) if source.wall_m else ()
     options = (source.path.suffix.lower(), wall, centre(poisson), N_MODES, USUAL_DOFS)
-    return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}"
+    return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}{'/panels' * panels}"
 
 
-def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> Found:
-    """The lowest modes of the file's body, free and of one isotropic material, at ratios about 0 <= poisson < 0.5.
-    Raises MeshUnusable."""
+def solve(
+    source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS, panels: bool = False
+) -> Found:
+    """The lowest modes of the file's body, free and of one isotropic material, at ratios about 0 <= poisson < 0.5; with
+    the panels of its skin if these are asked for. Raises MeshUnusable."""
     poisson = centre(poisson)
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
@@ -103,11 +106,11 @@ def solve(source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = US
     sheet, notes = _sheet(surface, source, size_m)
     sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
-        family, shell = family_of_shell(sheet.facets, poisson, n_modes), sheet.facets
+        family, shell = family_of_shell(sheet.facets, poisson, n_modes, panels), sheet.facets
         thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
     else:
         solid, notes = _solid(surface, source, size_m, dofs)
-        family = family_of_solid(solid.part, poisson, n_modes)
+        family = family_of_solid(solid.part, poisson, n_modes, panels)
         n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
         rod = 4 * float(family.volume / family.skin_area)
@@ -170,29 +173,41 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     return solid, notes
 
 
-def family_of_solid(part: Mesh, poisson: float, n_modes: int = N_MODES) -> ModeFamily:
+def family_of_solid(part: Mesh, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> ModeFamily:
     """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1."""
     matrices, M, volume = assembled_parts(part)
-    points, areas, outward = _skin(part)
+    triangles, points, areas, outward = _skin(part)
     thickness = min(1.0, 4 * volume / float(areas.sum()))
     places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
     order = unknowns_dissected(M, places)
     basis = subspace(matrices, M, "solid", poisson, thickness, n_modes + N_RIGID, order)
-    return one_group("solid", n_modes, basis, outward @ basis.vectors, points, areas, _spread(areas), volume)
+    moved = outward @ basis.vectors
+    family = one_group("solid", n_modes, basis, moved, points, areas, _spread(areas), volume)
+    return _panelled(family, triangles, moved) if panels else family
 
 
-def family_of_shell(shell: Facets, poisson: float, n_modes: int = N_MODES) -> ModeFamily:
+def family_of_shell(shell: Facets, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> ModeFamily:
     """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck."""
     matrices, M = assembled_shell(shell)
     order = unknowns_dissected(M, shell.points)
     basis = subspace(matrices, M, "shell", poisson, float(shell.walls.mean()), n_modes + N_RIGID, order)
     points, areas, outward = out_of_plane(shell, basis.vectors)
     volume = float(areas @ np.repeat(shell.walls, 3))
-    return one_group("shell", n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2)
+    family = one_group("shell", n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2)
+    return _panelled(family, shell.points[shell.faces], outward) if panels else family
 
 
-def _skin(part: Mesh) -> tuple[Array, Array, csr_matrix]:
-    """Quadrature over the skin: points [n, 3], areas [n], and the matrix [n, dofs] of their outward displacement."""
+def _panelled(family: ModeFamily, triangles: Array, moved: Array) -> ModeFamily:
+    """With panels; moved: the basis's outward displacement at points of the triangles, as many in each, [points, m]."""
+    panels, means = panelled(triangles)
+    (group,) = family.groups
+    group = replace(group, moved=means @ moved.reshape(len(triangles), -1, moved.shape[1]).mean(axis=1))
+    return replace(family, panels=panels, groups=(group,))
+
+
+def _skin(part: Mesh) -> tuple[Array, Array, Array, csr_matrix]:
+    """Triangles [faces, 3, 3] of the skin; quadrature over it: points [n, 3], as many in each triangle, areas [n], and
+    the matrix [n, dofs] of their outward displacement."""
     triangle = ElementTriP2()
     rule, weights = get_quadrature(triangle, 4)
     values = np.array([triangle.lbasis(rule, i)[0] for i in range(6)])
@@ -212,7 +227,7 @@ def _skin(part: Mesh) -> tuple[Array, Array, csr_matrix]:
         np.tile(values.T, (len(faces), 1)),
         3 * part.n_unknowns,
     )
-    return points, size * np.tile(weights, len(faces)), outward
+    return places[:, :3], points, size * np.tile(weights, len(faces)), outward
 
 
 def _spread(areas: Array) -> NDArray[np.int64]:

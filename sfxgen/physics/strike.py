@@ -1,7 +1,8 @@
 """From the modes of a unit body to the partials that one blow sets ringing, in pascals at a metre.
 
-Pressure is found from radiated power, not from a listener's place: each mode counts with the square root of the
-power that its outward motion radiates, averaged over all directions.
+Pressure is found from radiated power: each mode counts with the square root of the power that its outward motion
+radiates, averaged over all directions. How much that is a quick law says, or the body's own sound field, which also
+knows the pressure at a listener's place.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import Material
+from sfxgen.physics.air.field import Field
 from sfxgen.physics.contact import pulse_spectrum, rough_spectrum
 from sfxgen.physics.modal.families import Modes
 from sfxgen.physics.modal.shapes import Array, Body
@@ -23,7 +25,17 @@ HEARD_S = 0.03  # blows are held alike in their first 30 ms, the knock that the 
 LOWEST_HZ = 20.0
 HIGHEST_HZ = 20_000.0
 TWINS = 2e-4  # relative distance of frequencies that finite elements give to modes of one frequency
+Pressure = Array | NDArray[np.complex128]
+GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 N_DENSE = 384  # modes above the solved ones that stand for all up to HIGHEST_HZ
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How the sound of the lowest modes reaches the ear. listener_m: place in the body's frame; None: all round."""
+
+    field: Field
+    listener_m: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,28 +54,51 @@ class Partials:
     mass_kg: float
 
 
-def partials(modes: Modes, body: Body, size_m: float, material: Material, damping: float, rate_hz: int) -> Partials:
+def partials(
+    modes: Modes, body: Body, size_m: float, material: Material, damping: float, rate_hz: int,
+    hearing: Hearing | None = None,
+) -> Partials:  # fmt: skip
     """The audible partials, LOWEST_HZ to the lower of HIGHEST_HZ and 0.45 of the rate.
 
     modes: of `body` at the material's Poisson ratio; size_m: the body's first size; damping multiplies the
-    internal damping d = (α + η ω + β ω²) / 2, to which that by radiation is added.
+    internal damping d = (α + η ω + β ω²) / 2, to which that by radiation is added. hearing: by the field of those modes
+    where it knows them; without it all by the quick law, which has no directions.
     """
     speed = material.bar_speed_m_s
     highest = 2 * np.pi * min(HIGHEST_HZ, 0.45 * rate_hz)
     mass = material.density_kg_m3 * size_m**3 * float(modes.volume)
     omega, shapes, skin = _with_dense_modes(modes, highest * size_m / speed)
     omega = omega * speed / size_m
-    audible = (omega >= 2 * np.pi * LOWEST_HZ) & (omega <= highest)
-    omega, shapes, skin = omega[audible], shapes[:, audible], skin[audible]
     per_mass = 1 / (material.density_kg_m3 * size_m**3)
     radiated = radiation_efficiency(omega, body, size_m, material) * skin * size_m**2 * per_mass  # σ ∫ φ² dS (m²/kg)
+    if hearing is not None:
+        radiated[: len(hearing.field.radiated)] = hearing.field.radiated * size_m**2 * per_mass
+    pressure: Pressure = _all_round(radiated, shapes)
+    if hearing is not None and hearing.listener_m is not None:
+        place = np.array(hearing.listener_m) / size_m
+        pressure = _there(hearing.field.at(place) * (AIR_IMPEDANCE * size_m * np.sqrt(per_mass) / LISTENER_M), pressure)
+    audible = (omega >= 2 * np.pi * LOWEST_HZ) & (omega <= highest)
+    omega, shapes, radiated, pressure = omega[audible], shapes[:, audible], radiated[audible], pressure[audible]
     internal = (material.alpha_per_s + material.loss_factor * omega + material.beta_s * omega**2) / 2
     # A modal velocity q̇ holds the energy q̇²/2 and radiates ρ₀ c σ ∫φ² dS q̇²/2 on average.
     decay = damping * internal + AIR_IMPEDANCE * radiated / 2
-    # Power P at r: P = 4 π r² p²/(2 ρ₀ c). The sign is that of the motion at one corner of the skin.
-    pressure = AIR_IMPEDANCE * np.sqrt(radiated / (4 * np.pi)) / LISTENER_M * _signs(shapes[-1], np.abs(shapes).max(0))
     gain = shapes * np.sqrt(per_mass) * pressure
-    return Partials(*_twins_joined(omega / (2 * np.pi), decay, gain), modes.reach, modes.areas, mass)
+    join = _added if np.iscomplexobj(gain) else _twins_joined
+    joined = join(omega / (2 * np.pi), decay, gain)
+    return Partials(*joined, modes.reach, modes.areas, mass)
+
+
+def _all_round(radiated: Array, shapes: Array) -> Array:
+    """Pressure by the power P at r, P = 4 π r² p²/(2 ρ₀ c); its sign is that of the motion at a corner of the skin."""
+    corner = _signs(shapes[-1], np.abs(shapes).max(0))
+    return np.asarray(AIR_IMPEDANCE * np.sqrt(radiated / (4 * np.pi)) / LISTENER_M * corner)
+
+
+def _there(known: NDArray[np.complex128], mean: Pressure) -> NDArray[np.complex128]:
+    """The complex pressure of the lowest modes at a listener's place, and of those above, which have no direction, the
+    mean in phases that do not add up."""
+    phases = np.exp(1j * GOLDEN_ANGLE * np.arange(len(mean)))
+    return np.concatenate([known, (mean * phases)[len(known) :]])
 
 
 def radiation_efficiency(omega: Array, body: Body, size_m: float, material: Material) -> Array:
@@ -153,6 +188,16 @@ def _twins_joined(frequency_hz: Array, decay_per_s: Array, gain: Array) -> tuple
         return frequency_hz, decay_per_s, gain
     size = np.sqrt(np.add.reduceat(gain**2, starts, axis=1))
     return frequency_hz[starts], decay_per_s[starts], size * _signs(gain[:, starts], size)
+
+
+def _added(frequency_hz: Array, decay_per_s: Array, gain: NDArray[np.complex128]) -> tuple[Array, Array, Array]:
+    """As `_twins_joined`, at a listener's place: there the pressures of modes of one frequency add. gain: complex."""
+    starts = np.flatnonzero(np.diff(frequency_hz, prepend=-np.inf) > TWINS * frequency_hz)
+    joined = np.add.reduceat(gain, starts, axis=1)
+    size = np.abs(joined)
+    loudest = joined[size.argmax(axis=0), np.arange(len(starts))]
+    in_phase = (joined * np.conj(loudest)).real
+    return frequency_hz[starts], decay_per_s[starts], size * _signs(in_phase, np.abs(loudest) * size.max(axis=0))
 
 
 def _signs(values: Array, scale: Array) -> Array:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LN_MILLION = math.log(1e6)  # power falls by 60 dB
+LOWEST_HZ = 30.0  # of echoes, which all have one sign and would pile up below
 EDGE_OCTAVES = 0.5  # over which a band passes into the next
 
 
@@ -24,6 +25,17 @@ def impulse(white: Tensor, centre_hz: Tensor, level_db: Tensor, log_t60: Tensor,
     scale = torch.exp(level_db * (math.log(10.0) / 20.0)) / torch.sqrt(t60_s * rate_hz / LN_MILLION)
     decay = torch.exp(-0.5 * LN_MILLION * t_s / t60_s[:, None])
     answer: Tensor = (scale[:, None] * decay * noise).sum(0)
+    return answer
+
+
+def of_echoes(heights: Tensor, centre_hz: Tensor, rate_hz: int) -> Tensor:
+    """The answer of a room whose echoes have a height in each band, [n_frames]. heights: float64 [B, n_frames];
+    centre_hz: [B], rising."""
+    n_frames = heights.shape[1]
+    n_fast = 2 * n_frames  # the bands ring both ways: what comes before the start wraps to the end and is cut
+    f_hz = torch.arange(n_fast // 2 + 1, dtype=torch.float64) * (rate_hz / n_fast)
+    bands = _shares(centre_hz, n_fast, rate_hz) ** 2 * (f_hz / LOWEST_HZ).clamp_max(1.0) ** 2
+    answer: Tensor = torch.fft.irfft((torch.fft.rfft(heights, n=n_fast) * bands).sum(0), n=n_fast)[:n_frames]
     return answer
 
 

@@ -20,6 +20,8 @@ _CHUNK = 4096  # cells assembled at once: bounds memory
 _BLOCK = 16  # vectors that are solved for at once: a third of the time of one by one
 _RESIDUAL = 1e-3  # of a pair, relative: the eigenvalue's own error is its square
 _MOST_STEPS = 60
+_ASTRAY = 1e-6  # of a new vector, along those before it
+_SHIFT = 1e-13  # of a matrix's trace: well above what rounding makes of it
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,11 @@ def lowest_by(factors: Factors, M: csc_matrix, omega: float, n: int, rough: int 
         rest = np.zeros((block.shape[1],) * 2)
         if not full:
             block, rest = _orthonormal(new, M)
+            astray = basis.T @ (M @ block)
+            while np.abs(astray).max() > _ASTRAY:  # small columns, made large: what rounding left of the basis as well
+                block, turn = _orthonormal(block - basis @ astray, M)
+                rest = turn @ rest
+                astray = basis.T @ (M @ block)
         if basis.shape[1] >= n:
             inverse, vectors = np.linalg.eigh(projected)
             inverse, vectors = inverse[: -n - 1 : -1], vectors[:, : -n - 1 : -1]
@@ -186,9 +193,16 @@ def orthonormal(vectors: Array, M: csc_matrix) -> Array:
 
 def _orthonormal(block: Array, M: csc_matrix) -> tuple[Array, Array]:
     """An orthonormal basis of the block's columns by M, and the square matrix that makes the columns of it."""
-    whole = np.eye(block.shape[1])
-    for _ in range(2):
-        factor = np.linalg.cholesky(block.T @ (M @ block)).T
+    whole, left = np.eye(block.shape[1]), 2
+    while left:
+        gram = block.T @ (M @ block)
+        try:
+            factor = np.linalg.cholesky(gram).T
+            left -= 1
+        except np.linalg.LinAlgError:
+            # Columns so unlike in size, as of long wires, that rounding hides the small ones: first made more alike
+            # (shifted Cholesky QR: Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa 2020).
+            factor = np.linalg.cholesky(gram + _SHIFT * np.trace(gram) * np.eye(len(gram))).T
         block = np.asarray(np.linalg.solve(factor.T, block.T).T, dtype=np.float64)
         whole = factor @ whole
     return block, whole

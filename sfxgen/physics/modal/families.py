@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from sfxgen.physics.air.panels import Panels
 from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal
 from sfxgen.physics.modal.shapes import Array, Index
 
-VERSION = "1"  # part of the cache keys: raise it when the same solve would give other modes
+VERSION = "2"  # part of the cache keys: raise it when the same solve would give other modes
 BANDS = ((0.17, 0.1), (0.38, 0.29), (0.475, 0.44), (0.495, 0.487), (0.5, 0.4975))  # up to which ν, and solved at which
 N_RIGID = 6
 MARGIN = 16  # modes beyond those asked for: at another ν they mix with them
 EQUAL = 1e-8  # relative difference of eigenvalues that only rounding tells apart
+_OF_BODY = ("points", "areas", "reach", "volume", "skin_area")
+_OF_GROUP = ("stiffness", "shapes", "skin", "moved", "copies")
 _NEW = 1e-9  # squared size of a change, relative to the largest, below which it is rounding
 
 
@@ -55,6 +58,7 @@ class Modes:
     points: [points, 3], areas: [points] of skin that each stands for, reach: [points], 0 middle to 1 end or rim.
     skin: [modes], the integral over the whole skin of the squared outward displacement.
     volume, skin_area: of the whole body.
+    panels, moved: the skin in panels and their outward displacement, [panels, modes]; none unless asked for.
     """
 
     omega: Array
@@ -65,6 +69,8 @@ class Modes:
     skin: Array
     volume: Array
     skin_area: Array
+    panels: Panels
+    moved: Array
 
 
 @dataclass(frozen=True)
@@ -106,18 +112,20 @@ def subspace(
 class Group:
     """The modes of one pattern of symmetry. stiffness: [2, m, m]; shapes: [spots, m], outward displacement of the basis
     at the places where a blow may land, of the part that was solved; skin: [m, m], integral over the whole skin of the
-    products of outward displacements; copies: [copies], the sign of the part in each of its mirror images."""
+    products of outward displacements; moved: [panels, m], outward displacement of all panels, those of mirror images
+    too; copies: [copies], the sign of the part in each of its mirror images."""
 
     stiffness: Array
     shapes: Array
     skin: Array
+    moved: Array
     copies: Array
     n_sure: int
 
 
 @dataclass(frozen=True)
 class ModeFamily:
-    """points, areas, reach, volume, skin_area: as of `Modes`."""
+    """points, areas, reach, volume, skin_area, panels: as of `Modes`."""
 
     law: str
     n_modes: int
@@ -127,6 +135,7 @@ class ModeFamily:
     reach: Array
     volume: Array
     skin_area: Array
+    panels: Panels
 
     def at(self, poisson: float) -> Modes:
         """The modes at a ratio of the band that was solved for, the rigid motions left out."""
@@ -137,7 +146,8 @@ class ModeFamily:
         eigenvalues = np.concatenate(sure)
         order = ascending(eigenvalues)
         order = order[eigenvalues[order] <= complete][N_RIGID : N_RIGID + self.n_modes]
-        shapes, skin = zip(*(_outputs(g, v) for g, (_, v) in zip(self.groups, solved, strict=True)), strict=True)
+        outputs = (_outputs(group, vectors) for group, (_, vectors) in zip(self.groups, solved, strict=True))
+        shapes, skin, moved = zip(*outputs, strict=True)
         return Modes(
             omega=np.sqrt(eigenvalues[order]),
             shapes=np.concatenate(shapes, axis=1)[:, order],
@@ -147,14 +157,16 @@ class ModeFamily:
             skin=np.concatenate(skin)[order],
             volume=self.volume,
             skin_area=self.skin_area,
+            panels=self.panels,
+            moved=np.concatenate(moved, axis=1)[:, order],
         )
 
     def to_bytes(self) -> bytes:
         """An npz file; equal families give equal bytes."""
-        arrays = {name: getattr(self, name) for name in ("points", "areas", "reach", "volume", "skin_area")}
+        arrays = {name: getattr(self, name) for name in _OF_BODY}
+        arrays |= {"panels": self.panels.corners, "is_sheet": np.array(self.panels.is_sheet)}
         for i, group in enumerate(self.groups):
-            own = {"stiffness": group.stiffness, "shapes": group.shapes, "skin": group.skin, "copies": group.copies}
-            arrays |= {f"{i}.{name}": value for name, value in own.items()}
+            arrays |= {f"{i}.{name}": getattr(group, name) for name in _OF_GROUP}
         n_sure = [group.n_sure for group in self.groups]
         stream = io.BytesIO()
         np.savez(stream, law=np.array(self.law), n=np.array([self.n_modes, *n_sure]), **arrays)
@@ -164,21 +176,22 @@ class ModeFamily:
     def from_bytes(data: bytes) -> ModeFamily:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             n_modes, *n_sure = (int(n) for n in arrays["n"])
-            names = ("stiffness", "shapes", "skin", "copies")
             groups = tuple(
-                Group(**{name: arrays[f"{i}.{name}"] for name in names}, n_sure=n) for i, n in enumerate(n_sure)
+                Group(**{name: arrays[f"{i}.{name}"] for name in _OF_GROUP}, n_sure=n) for i, n in enumerate(n_sure)
             )
-            whole = (arrays[name] for name in ("points", "areas", "reach", "volume", "skin_area"))
-            return ModeFamily(str(arrays["law"]), n_modes, groups, *whole)
+            panels = Panels(arrays["panels"], bool(arrays["is_sheet"]))
+            whole = {name: arrays[name] for name in _OF_BODY}
+            return ModeFamily(str(arrays["law"]), n_modes, groups, **whole, panels=panels)
 
 
-def _outputs(group: Group, vectors: Array) -> tuple[Array, Array]:
-    """Of a group's sure modes: shapes at all copies of the spots, [copies spots, n], and the skin's integrals, [n]."""
+def _outputs(group: Group, vectors: Array) -> tuple[Array, Array, Array]:
+    """Of a group's sure modes: shapes at all copies of the spots, [copies spots, n], the skin's integrals, [n], and how
+    the panels move, [panels, n]."""
     vectors = vectors[:, : group.n_sure]
     shapes = group.shapes @ vectors
-    shapes *= _signs(shapes)
+    signs = _signs(shapes)
     skin = np.einsum("im,ij,jm->m", vectors, group.skin, vectors, optimize=True)
-    return np.concatenate([sign * shapes for sign in group.copies]), skin
+    return np.concatenate([sign * signs * shapes for sign in group.copies]), skin, group.moved @ vectors * signs
 
 
 def _signs(shapes: Array) -> Array:
@@ -204,13 +217,15 @@ def one_group(
     [points], of which blows land on `spots`; sides: how many times that skin's area radiates."""
     away = np.linalg.norm(points - np.average(points, axis=0, weights=areas), axis=1)[spots]
     skin = sides * (outward.T @ (areas[:, None] * outward))
+    moved = np.zeros((0, outward.shape[1]))
     return ModeFamily(
         law=law,
         n_modes=n_modes,
-        groups=(Group(basis.stiffness, outward[spots], skin, np.ones(1), basis.n_sure),),
+        groups=(Group(basis.stiffness, outward[spots], skin, moved, np.ones(1), basis.n_sure),),
         points=points[spots],
         areas=np.full(len(spots), areas.sum() / len(spots)),
         reach=(away - away.min()) / max(float(np.ptp(away)), 1e-12),
         volume=np.array(volume),
         skin_area=np.array(sides * areas.sum()),
+        panels=Panels.none(),
     )

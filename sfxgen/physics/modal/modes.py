@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
+from sfxgen.physics.air.panels import Panels
 from sfxgen.physics.modal import families
 from sfxgen.physics.modal.elements import HEXAHEDRON, assembled_parts, jacobians
 from sfxgen.physics.modal.families import N_RIGID, Basis, Group, ModeFamily, Modes
+from sfxgen.physics.modal.outsides import skin_panels
 from sfxgen.physics.modal.shapes import NODES, Array, Body, Index, Mesh, mesh, reach, struck
 
 VERSION = "3"  # part of the cache key: raise it when the same body would give other modes
@@ -20,22 +22,24 @@ SPARE = 8  # modes of each parity beyond its share
 MARGIN = 4  # … and beyond those, for other Poisson ratios
 
 
-def key(body: Body, poisson: float) -> str:
+def key(body: Body, poisson: float, panels: bool = False) -> str:
     """Names the result of `family(body, poisson)` in a cache."""
-    return f"modes-{VERSION}.{families.VERSION}/{body}/{families.centre(poisson)!r}/{N_MODES}"
+    of_body = f"{body}/{families.centre(poisson)!r}/{N_MODES}{'/panels' * panels}"
+    return f"modes-{VERSION}.{families.VERSION}/{of_body}"
 
 
-def family(body: Body, poisson: float, n_modes: int = N_MODES) -> ModeFamily:
-    """The lowest modes of a free body of linear, isotropic material at Poisson ratios about 0 <= poisson < 0.5."""
-    return _family(body, families.centre(poisson), n_modes)
+def family(body: Body, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> ModeFamily:
+    """The lowest modes of a free body of linear, isotropic material at Poisson ratios about 0 <= poisson < 0.5; with
+    the panels of its skin if these are asked for."""
+    return _family(body, families.centre(poisson), n_modes, panels)
 
 
-def solve(body: Body, poisson: float, n_modes: int = N_MODES) -> Modes:
+def solve(body: Body, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> Modes:
     """The lowest modes at that very ratio."""
-    return _family(body, poisson, n_modes).at(poisson)
+    return _family(body, poisson, n_modes, panels).at(poisson)
 
 
-def _family(body: Body, poisson: float, n_modes: int) -> ModeFamily:
+def _family(body: Body, poisson: float, n_modes: int, panels: bool = False) -> ModeFamily:
     """The meshed part is solved for each parity: at a mirror plane an even pattern has no normal displacement, an odd
     one no other. Degenerate modes thereby fall into a fixed orientation, and each problem is an eighth of the whole.
     """
@@ -52,12 +56,14 @@ def _family(body: Body, poisson: float, n_modes: int) -> ModeFamily:
     hit = struck(body, points.T, normals.T)
     flips = np.ones((len(parities), 3))
     flips[:, list(body.mirrors)] = parities
+    signs = np.array([[np.prod(np.where(np.array(f) < 0, p, 1)) for f in parities] for p in parities], dtype=np.float64)
+    skins = skin_panels(body, points, normals, flips, signs) if panels else None
     groups = []
-    for parity, basis in zip(parities, bases, strict=True):
+    for i, basis in enumerate(bases):
         moved = outward @ basis.vectors / np.sqrt(len(parities))
         skin = len(parities) * (moved.T @ (areas[:, None] * moved))
-        signs = [float(np.prod(np.where(np.array(flip) < 0, parity, 1))) for flip in parities]
-        groups.append(Group(basis.stiffness, moved[hit], skin, np.array(signs), basis.n_sure))
+        of_panels = skins[1][i] @ moved if skins else moved[:0]
+        groups.append(Group(basis.stiffness, moved[hit], skin, of_panels, signs[i], basis.n_sure))
     return ModeFamily(
         law="solid",
         n_modes=n_modes,
@@ -67,6 +73,7 @@ def _family(body: Body, poisson: float, n_modes: int) -> ModeFamily:
         reach=np.tile(reach(body, points.T)[hit], len(flips)),
         volume=np.array(len(flips) * volume),
         skin_area=np.array(len(flips) * areas.sum()),
+        panels=skins[0] if skins else Panels.none(),
     )
 
 

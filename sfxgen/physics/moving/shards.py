@@ -68,4 +68,6 @@ def irregular(modes: Modes, rng: np.random.Generator) -> Modes:
         skin=modes.skin[order],
         volume=modes.volume,
         skin_area=modes.skin_area,
+        panels=modes.panels,
+        moved=modes.moved[:, order],
     )

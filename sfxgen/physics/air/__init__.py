@@ -1,0 +1,1 @@
+"""How a body's motion becomes sound in the air around it."""
