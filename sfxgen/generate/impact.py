@@ -25,6 +25,7 @@ from sfxgen.physics.contact import Contact
 from sfxgen.physics.meshing.meshes import read_surface, scaled_m
 from sfxgen.physics.modal import modes as modal_analysis
 from sfxgen.physics.modal.families import ModeFamily, Modes
+from sfxgen.physics.modal.mixtures import Ingredient
 from sfxgen.physics.modal.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
 from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Hearing, Partials
@@ -84,7 +85,9 @@ def struck_bodies(
     bodies = []
     for scale in scales:
         size_m = whole_m * float(scale)
-        partials = strike.partials(modes, body, size_m, material, spec.damping, request.rate_hz, hearing)
+        partials = strike.partials(
+            modes, body, size_m, material, spec.damping, request.rate_hz, hearing, other_materials(spec.object)
+        )
         partials = tuned(partials, spec.tuning, request.rate_hz)
         sides = (spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg)
         bodies.append((partials, touching(kin(spec.striker.material), striker, material, *sides)))
@@ -130,7 +133,18 @@ def field_of(item: AnyBody, request: Request) -> Field:
 
 
 def source_of(item: FromFile, request: Request) -> solids.Source:
-    return solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m)
+    own, others = constants(item.material), []
+    for name, other in item.materials.items():
+        material = constants(other)
+        stiffness, density = material.youngs_pa / own.youngs_pa, material.density_kg_m3 / own.density_kg_m3
+        others.append((name, Ingredient(float(f"{stiffness:.9g}"), float(f"{density:.9g}"), material.poisson)))
+    apart = item.parts == "apart"
+    return solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m, tuple(others), apart)
+
+
+def other_materials(item: AnyBody) -> tuple[Material, ...]:
+    """Of the parts that are not of the body's own, in the order of the manifest."""
+    return tuple(constants(other) for other in item.materials.values()) if isinstance(item, FromFile) else ()
 
 
 def solved(item: AnyBody, material: Material, request: Request, panels: bool = False) -> tuple[Modes, Body, float]:

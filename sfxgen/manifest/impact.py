@@ -127,6 +127,14 @@ class FromFile(Spec):
     unit: Literal["m", "cm", "mm", "in"] = Field(
         "m", description="Unit of the numbers in the file, where it is not metres as glTF has it."
     )
+    materials: Annotated[dict[str, AnyMaterial], Field(max_length=16)] = Field(
+        {},
+        description="Materials of parts that differ from the rest, by the name of the part, of its mesh or of its "
+        "material in the file: {handle: oak}.",
+    )
+    parts: Literal["joined", "apart"] = Field(
+        "joined", description="joined: one body; apart: its parts do not touch, and each rings by itself."
+    )
 
 
 Primitive = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell

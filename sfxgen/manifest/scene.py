@@ -72,6 +72,13 @@ class SceneBody(Spec):
     )
 
     @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if isinstance(self.object, FromFile) and (self.object.materials or self.object.parts == "apart"):
+            problem = "a body of a scene moves as one, of one material; expected neither materials nor parts: apart"
+            raise PydanticCustomError("mixed", problem, {"key": "object"})
+        return self
+
+    @model_validator(mode="after")
     def _breakable(self) -> Self:
         if self.breaks and isinstance(self.object, FromFile):
             problem = "a body from a file does not break; expected no breaks, or another shape"

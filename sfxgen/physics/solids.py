@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,16 @@ from skfem.quadrature import get_quadrature
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.linked import buffers
 from sfxgen.physics.air.panels import panelled
-from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_surface, scaled_m
+from sfxgen.physics.meshing.distance import Distance, winding_at
+from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
 from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.meshing.triangles import areas as areas_of
 from sfxgen.physics.modal import families
 from sfxgen.physics.modal.elements import assembled_parts
-from sfxgen.physics.modal.families import N_RIGID, ModeFamily, centre, one_group, subspace
+from sfxgen.physics.modal.families import N_RIGID, ONE_MATERIAL, ModeFamily, centre, one_group, subspace
+from sfxgen.physics.modal.mixtures import Apart, Ingredient, Matrices, Mixture, side_by_side
 from sfxgen.physics.modal.modes import N_MODES, along
 from sfxgen.physics.modal.ordering import unknowns_dissected
 from sfxgen.physics.modal.shapes import Array, Body, Mesh
@@ -33,20 +37,31 @@ VERSION = "4"  # part of the cache key: raise it when the same file would give o
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
+FEWEST_DOFS = 3_000  # of each part, where there are many
+MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
+Chosen = NDArray[np.bool_]
 _HEADER = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A mesh file as a manifest names it. name: the path as messages say it; wall_m 0: solid."""
+    """A mesh file as a manifest names it. name: the path as messages say it; wall_m 0: solid. others: materials of
+    parts by their names, for those that are not of the body's own; apart: its parts ring by themselves."""
 
     path: Path
     name: str
     wall_m: float = 0.0
     unit: str = "m"
     size_m: float | None = None
+    others: tuple[tuple[str, Ingredient], ...] = ()
+    apart: bool = False
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether its modes are those of one set of materials alone."""
+        return bool(self.others) or self.apart
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,7 @@ class Found:
 
 def key(source: Source, poisson: float, panels: bool = False) -> str:
     """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size, and
-    either a band of ratios about `poisson`.
-    Raises MeshUnusable."""
+    either a band of ratios about `poisson`, unless it is mixed. Raises MeshUnusable."""
     try:
         files = [source.path, *(source.path.parent / name for name in buffers(source.path))]
         content = "/".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
@@ -90,7 +104,8 @@ def key(source: Source, poisson: float, panels: bool = False) -> str:
         reason = (error.strerror or str(error)).lower()
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error
     wall = (source.wall_m, source.unit, source.size_m) if source.wall_m else ()
-    options = (source.path.suffix.lower(), wall, centre(poisson), N_MODES, USUAL_DOFS)
+    mixed = (poisson, source.others, source.apart) if source.is_mixed else ()
+    options = (source.path.suffix.lower(), wall, *(mixed or (centre(poisson),)), N_MODES, USUAL_DOFS)
     return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}{'/panels' * panels}"
 
 
@@ -99,18 +114,92 @@ def solve(
 ) -> Found:
     """The lowest modes of the file's body, free and of one isotropic material, at ratios about 0 <= poisson < 0.5; with
     the panels of its skin if these are asked for. Raises MeshUnusable."""
-    poisson = centre(poisson)
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
+    if not source.is_mixed:
+        return _of_surface(surface, source, size_m, centre(poisson), n_modes, dofs, panels)
+    kinds = Kinds.of(source, poisson)
+    if not source.apart:
+        return _of_surface(surface, source, size_m, poisson, n_modes, dofs, panels, kinds)
+    return _apart(surface, source, size_m, kinds, n_modes, dofs)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The parts of a file, the number of each one's material, and these, the body's own being the first."""
+
+    parts: tuple[Surface, ...]
+    material: tuple[int, ...]
+    ingredients: tuple[Ingredient, ...]
+
+    @staticmethod
+    def of(source: Source, poisson: float) -> Kinds:
+        """Raises MeshUnusable for a name that no part has, or for too many parts."""
+        parts = read_parts(source.path, source.name)
+        known = sorted({name for names, _ in parts for name in names})
+        for name, _ in source.others:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                cure = f"; did you mean '{near[0]}'?" if near else ""
+                raise MeshUnusable(f"{source.name} has no part '{name}'; expected one of {', '.join(known)}{cure}")
+        if source.apart and len(parts) > MOST_PARTS:
+            raise MeshUnusable(
+                f"{source.name} has {len(parts)} parts to ring apart; expected at most {MOST_PARTS}; "
+                "write parts: joined"
+            )
+        own = [next((i + 1 for i, (other, _) in enumerate(source.others) if other in names), 0) for names, _ in parts]
+        ingredients = (Ingredient(1.0, 1.0, poisson), *(other for _, other in source.others))
+        return Kinds(tuple(surface for _, surface in parts), tuple(own), ingredients)
+
+    def mixture(self, places: Array, longest: float) -> Mixture:
+        """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to."""
+        inside = np.array([winding_at(longest * places, part.triangles) for part in self.parts])
+        owner = inside.argmax(axis=0)
+        lost = inside.max(axis=0) < 0.5
+        if lost.any():
+            away = [Distance(part.triangles).nearest(longest * places[lost])[1] for part in self.parts]
+            owner[lost] = np.array(away).argmin(axis=0)
+        return Mixture(np.array(self.material)[owner], self.ingredients)
+
+
+def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, n_modes: int, dofs: int) -> Found:
+    """Parts that do not touch, each solved by itself."""
+    longest = float(surface.extent.max())
+    lengths = [float(part.extent.max()) / longest for part in kinds.parts]
+    each = max(FEWEST_DOFS, dofs // len(lengths))
+    found = [
+        _of_surface(part, source, size_m * length, centre(kinds.ingredients[own].poisson), n_modes, each, False)
+        for part, length, own in zip(kinds.parts, lengths, kinds.material, strict=True)
+    ]
+    parts = [Apart(one.family, length, own) for one, length, own in zip(found, lengths, kinds.material, strict=True)]
+    family = side_by_side(parts, kinds.ingredients, n_modes, N_SPOTS)
+    skin = [length**2 * float(one.family.skin_area) for one, length in zip(found, lengths, strict=True)]
+    thickness = np.average([one.body.thickness * r for one, r in zip(found, lengths, strict=True)], weights=skin)
+    body = Body("mesh", tuple(float(f"{s:.12g}") for s in surface.extent / longest), float(f"{thickness:.12g}"))
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    cells, unknowns = sum(one.n_cells for one in found), sum(one.n_dofs for one in found)
+    return Found(family, body, longest, all(one.is_shell for one in found), cells, unknowns, notes)
+
+
+def _of_surface(
+    surface: Surface, source: Source, size_m: float, poisson: float, n_modes: int, dofs: int, panels: bool,
+    kinds: Kinds | None = None,
+) -> Found:  # fmt: skip
+    """The modes of what hangs together, size_m long."""
+    longest = float(surface.extent.max())
     sheet, notes = _sheet(surface, source, size_m)
     sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
-        family, shell = family_of_shell(sheet.facets, poisson, n_modes, panels), sheet.facets
+        shell = sheet.facets
+        mixture = kinds.mixture(shell.points[shell.faces].mean(axis=1), longest) if kinds else None
+        family = family_of_shell(shell, poisson, n_modes, panels, mixture)
         thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
     else:
         solid, notes = _solid(surface, source, size_m, dofs)
-        family = family_of_solid(solid.part, poisson, n_modes, panels)
+        middles = solid.part.nodes[:, solid.part.cells[:4]].mean(axis=1).T
+        mixture = kinds.mixture(middles, longest) if kinds else None
+        family = family_of_solid(solid.part, poisson, n_modes, panels, mixture)
         n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
         rod = 4 * float(family.volume / family.skin_area)
@@ -173,27 +262,44 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     return solid, notes
 
 
-def family_of_solid(part: Mesh, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> ModeFamily:
-    """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1."""
-    matrices, M, volume = assembled_parts(part)
+def family_of_solid(
+    part: Mesh, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None
+) -> ModeFamily:
+    """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1. mixture: of its cells."""
+
+    def of(cells: Chosen) -> Matrices:
+        return assembled_parts(Mesh(part.nodes, part.cells[:, cells], part.unknowns))
+
+    matrices, M, volume = mixture.matrices("solid", of) if mixture else assembled_parts(part)
+    law = "fixed" if mixture else "solid"
     triangles, points, areas, outward = _skin(part)
     thickness = min(1.0, 4 * volume / float(areas.sum()))
     places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
     order = unknowns_dissected(M, places)
-    basis = subspace(matrices, M, "solid", poisson, thickness, n_modes + N_RIGID, order)
+    basis = subspace(matrices, M, law, poisson, thickness, n_modes + N_RIGID, order)
     moved = outward @ basis.vectors
-    family = one_group("solid", n_modes, basis, moved, points, areas, _spread(areas), volume)
+    shares = mixture.shares("solid", of, basis) if mixture else ONE_MATERIAL
+    family = one_group(law, n_modes, basis, moved, points, areas, _spread(areas), volume, shares=shares)
     return _panelled(family, triangles, moved) if panels else family
 
 
-def family_of_shell(shell: Facets, poisson: float, n_modes: int = N_MODES, panels: bool = False) -> ModeFamily:
-    """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck."""
-    matrices, M = assembled_shell(shell)
+def family_of_shell(
+    shell: Facets, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None
+) -> ModeFamily:
+    """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck.
+    mixture: of its faces."""
+    volumes = areas_of(shell.points[shell.faces]) * shell.walls
+
+    def of(faces: Chosen) -> Matrices:
+        return *assembled_shell(Facets(shell.points, shell.faces[faces], shell.walls[faces])), volumes[faces].sum()
+
+    matrices, M, volume = mixture.matrices("shell", of) if mixture else of(np.ones(len(volumes), dtype=bool))
+    law = "fixed" if mixture else "shell"
     order = unknowns_dissected(M, shell.points)
-    basis = subspace(matrices, M, "shell", poisson, float(shell.walls.mean()), n_modes + N_RIGID, order)
+    basis = subspace(matrices, M, law, poisson, float(shell.walls.mean()), n_modes + N_RIGID, order)
     points, areas, outward = out_of_plane(shell, basis.vectors)
-    volume = float(areas @ np.repeat(shell.walls, 3))
-    family = one_group("shell", n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2)
+    shares = mixture.shares("shell", of, basis) if mixture else ONE_MATERIAL
+    family = one_group(law, n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2, shares=shares)
     return _panelled(family, shell.points[shell.faces], outward) if panels else family
 
 

@@ -7,6 +7,7 @@ knows the pressure at a listener's place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +57,14 @@ class Partials:
 
 def partials(
     modes: Modes, body: Body, size_m: float, material: Material, damping: float, rate_hz: int,
-    hearing: Hearing | None = None,
+    hearing: Hearing | None = None, others: Sequence[Material] = (),
 ) -> Partials:  # fmt: skip
     """The audible partials, LOWEST_HZ to the lower of HIGHEST_HZ and 0.45 of the rate.
 
     modes: of `body` at the material's Poisson ratio; size_m: the body's first size; damping multiplies the
     internal damping d = (α + η ω + β ω²) / 2, to which that by radiation is added. hearing: by the field of those modes
-    where it knows them; without it all by the quick law, which has no directions.
+    where it knows them; without it all by the quick law, which has no directions. others: the further
+    materials of a body of several, each of which damps a mode by its share.
     """
     speed = material.bar_speed_m_s
     highest = 2 * np.pi * min(HIGHEST_HZ, 0.45 * rate_hz)
@@ -79,7 +81,7 @@ def partials(
         pressure = _there(hearing.field.at(place) * (AIR_IMPEDANCE * size_m * np.sqrt(per_mass) / LISTENER_M), pressure)
     audible = (omega >= 2 * np.pi * LOWEST_HZ) & (omega <= highest)
     omega, shapes, radiated, pressure = omega[audible], shapes[:, audible], radiated[audible], pressure[audible]
-    internal = (material.alpha_per_s + material.loss_factor * omega + material.beta_s * omega**2) / 2
+    internal = _internal(omega, (material, *others), modes.shares, audible)
     # A modal velocity q̇ holds the energy q̇²/2 and radiates ρ₀ c σ ∫φ² dS q̇²/2 on average.
     decay = damping * internal + AIR_IMPEDANCE * radiated / 2
     gain = shapes * np.sqrt(per_mass) * pressure
@@ -99,6 +101,18 @@ def _there(known: NDArray[np.complex128], mean: Pressure) -> NDArray[np.complex1
     mean in phases that do not add up."""
     phases = np.exp(1j * GOLDEN_ANGLE * np.arange(len(mean)))
     return np.concatenate([known, (mean * phases)[len(known) :]])
+
+
+def _internal(omega: Array, materials: Sequence[Material], shares: Array, audible: NDArray[np.bool_]) -> Array:
+    """(α + η ω + β ω²) / 2 of the audible modes: α by a material's share of the kinetic energy, what grows with ω by
+    that of the elastic one. Modes above the solved ones have the mean shares."""
+    alpha, eta, beta = np.array([[m.alpha_per_s, m.loss_factor, m.beta_s] for m in materials]).T
+    if not shares.shape[1]:
+        return np.asarray((alpha[0] + eta[0] * omega + beta[0] * omega**2) / 2)
+    above = len(audible) - shares.shape[2]
+    mean = shares.mean(axis=2, keepdims=True).repeat(above, axis=2)
+    mass, elastic = np.concatenate([shares, mean], axis=2)[:, :, audible]
+    return np.asarray((alpha @ mass + (eta @ elastic) * omega + (beta @ elastic) * omega**2) / 2)
 
 
 def radiation_efficiency(omega: Array, body: Body, size_m: float, material: Material) -> Array:

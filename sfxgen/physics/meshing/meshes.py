@@ -50,10 +50,42 @@ class Surface:
         return np.asarray(np.ptp(self.points, axis=0))
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a file, placed as its scene says. names: of its node, its mesh and its material, if it has them."""
+
+    names: tuple[str, ...]
+    points: Array
+    faces: Index
+
+
 def read_surface(path: Path, name: str) -> Surface:
     """All parts of the file, placed as its scene says, as one surface. name: as messages call the file. Raises
     MeshUnusable."""
-    points, faces = _parts(path, name)
+    parts = _parts(path, name)
+    starts = np.cumsum([0, *(len(part.points) for part in parts)])
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
+    return _surface(np.concatenate([part.points for part in parts]), faces, name)
+
+
+def read_parts(path: Path, name: str) -> tuple[tuple[tuple[str, ...], Surface], ...]:
+    """Names and surface of each part of the file, in the order of their names; where it has but one, of what hangs
+    together in it. Raises MeshUnusable."""
+    parts = _parts(path, name, apart=True)
+    if len(parts) > 1:
+        return tuple((part.names, _surface(part.points, part.faces, name)) for part in parts)
+    whole = _surface(parts[0].points, parts[0].faces, name)
+    sides = np.concatenate([whole.faces[:, :2], whole.faces[:, 1:]])
+    n = len(whole.points)
+    graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(n, n))
+    count, label = connected_components(graph, directed=False)
+    of_face = label[whole.faces[:, 0]]
+    return tuple(
+        ((*parts[0].names, str(i + 1)), _surface(whole.points, whole.faces[of_face == i], name)) for i in range(count)
+    )
+
+
+def _surface(points: Array, faces: Index, name: str) -> Surface:
     if not np.isfinite(points).all():
         raise MeshUnusable(
             f"{name} has {int((~np.isfinite(points)).any(axis=1).sum())} points that are no numbers; export it again"
@@ -83,8 +115,9 @@ def scaled_m(longest: float, name: str, unit: str = "m", size_m: float | None = 
     )
 
 
-def _parts(path: Path, name: str) -> tuple[Array, Index]:
-    """Points and triangles of all meshes in the file. trimesh is imported here: only a job with a mesh needs it."""
+def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
+    """All meshes in the file; apart: the objects of an .obj too. trimesh is imported here: only a job with a mesh needs
+    it."""
     import trimesh
 
     if path.suffix.lower() not in ENDINGS:
@@ -97,31 +130,30 @@ def _parts(path: Path, name: str) -> tuple[Array, Index]:
     level = log.level
     log.setLevel(logging.CRITICAL)  # what it says of textures is nobody's concern here
     try:
-        options: dict[str, Any] = {"skip_materials": True} if path.suffix.lower() == ".obj" else {}
-        scene = trimesh.load_scene(path, process=False, **options)
-        points, faces, n = [np.zeros((0, 3))], [np.zeros((0, 3), dtype=np.int64)], 0
+        of_obj: dict[str, Any] = {"skip_materials": True, "split_objects": apart}
+        scene = trimesh.load_scene(path, process=False, **(of_obj if path.suffix.lower() == ".obj" else {}))
+        found = []
         for node in sorted(scene.graph.nodes_geometry):
             transform, geometry = scene.graph[node]
             part = scene.geometry[geometry]
             if not isinstance(part, trimesh.Trimesh) or not len(part.faces):
                 continue
-            points.append(np.asarray(part.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3])
-            faces.append(
-                np.asarray(part.faces, dtype=np.int64)[:, :: -1 if np.linalg.det(transform[:3, :3]) < 0 else 1] + n
-            )
-            n += len(part.vertices)
+            points = np.asarray(part.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
+            turn = -1 if np.linalg.det(transform[:3, :3]) < 0 else 1
+            painted = getattr(getattr(part.visual, "material", None), "name", None)
+            names = dict.fromkeys(str(word) for word in (node, geometry, painted) if word)
+            found.append(Part(tuple(names), points, np.asarray(part.faces, dtype=np.int64)[:, ::turn]))
     except Exception as error:  # its readers raise whatever the damage makes of them
         raise MeshUnusable(
             f"{name} cannot be read as a mesh ({type(error).__name__}: {error}); export it again"
         ) from error
     finally:
         log.setLevel(level)
-    if n == 0:
+    if not found:
         raise MeshUnusable(f"{name} holds no triangles; expected a mesh with a surface; export it with its mesh")
-    joined = np.concatenate(faces)
-    if joined.min() < 0 or joined.max() >= n:
+    if any(part.faces.min() < 0 or part.faces.max() >= len(part.points) for part in found):
         raise MeshUnusable(f"{name} has triangles with points that are not there; export it again")
-    return np.concatenate(points), joined
+    return found
 
 
 def cleaned(points: Array, faces: Index) -> Surface:

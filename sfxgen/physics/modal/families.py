@@ -26,7 +26,8 @@ N_RIGID = 6
 MARGIN = 16  # modes beyond those asked for: at another ν they mix with them
 EQUAL = 1e-8  # relative difference of eigenvalues that only rounding tells apart
 _OF_BODY = ("points", "areas", "reach", "volume", "skin_area")
-_OF_GROUP = ("stiffness", "shapes", "skin", "moved", "copies")
+_OF_GROUP = ("stiffness", "shapes", "skin", "moved", "copies", "shares")
+ONE_MATERIAL: Array = np.zeros((2, 0, 1, 1))  # of which nobody needs to know the shares
 _NEW = 1e-9  # squared size of a change, relative to the largest, below which it is rounding
 
 
@@ -46,7 +47,12 @@ def shell_law(poisson: float) -> tuple[float, float]:
     return poisson / (1 - poisson**2), 1 / (1 - poisson**2)
 
 
-LAWS = {"solid": solid_law, "shell": shell_law}
+def fixed_law(poisson: float) -> tuple[float, float]:  # noqa: ARG001
+    """Of a matrix that holds its ratios already, as of a body of several materials, the second of two."""
+    return 0.0, 1.0
+
+
+LAWS = {"solid": solid_law, "shell": shell_law, "fixed": fixed_law}
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Modes:
     skin: [modes], the integral over the whole skin of the squared outward displacement.
     volume, skin_area: of the whole body.
     panels, moved: the skin in panels and their outward displacement, [panels, modes]; none unless asked for.
+    shares: [2, materials, modes], of a mode's kinetic and of its elastic energy in each material where there are
+    several; none where there is one.
     """
 
     omega: Array
@@ -71,6 +79,7 @@ class Modes:
     skin_area: Array
     panels: Panels
     moved: Array
+    shares: Array
 
 
 @dataclass(frozen=True)
@@ -113,19 +122,22 @@ class Group:
     """The modes of one pattern of symmetry. stiffness: [2, m, m]; shapes: [spots, m], outward displacement of the basis
     at the places where a blow may land, of the part that was solved; skin: [m, m], integral over the whole skin of the
     products of outward displacements; moved: [panels, m], outward displacement of all panels, those of mirror images
-    too; copies: [copies], the sign of the part in each of its mirror images."""
+    too; copies: [copies], the sign of the part in each of its mirror images; shares: [2, materials, m, m], each
+    material's part in the mass and in the stiffness of the basis, where there are several."""
 
     stiffness: Array
     shapes: Array
     skin: Array
     moved: Array
     copies: Array
+    shares: Array
     n_sure: int
 
 
 @dataclass(frozen=True)
 class ModeFamily:
-    """points, areas, reach, volume, skin_area, panels: as of `Modes`."""
+    """points, areas, reach, volume, skin_area, panels: as of `Modes`; n_rigid: how many of the lowest move no part in
+    itself."""
 
     law: str
     n_modes: int
@@ -136,6 +148,7 @@ class ModeFamily:
     volume: Array
     skin_area: Array
     panels: Panels
+    n_rigid: int = N_RIGID
 
     def at(self, poisson: float) -> Modes:
         """The modes at a ratio of the band that was solved for, the rigid motions left out."""
@@ -145,9 +158,11 @@ class ModeFamily:
         complete = min(float(values[-1]) for values in sure)
         eigenvalues = np.concatenate(sure)
         order = ascending(eigenvalues)
-        order = order[eigenvalues[order] <= complete][N_RIGID : N_RIGID + self.n_modes]
+        order = order[eigenvalues[order] <= complete][self.n_rigid : self.n_rigid + self.n_modes]
         outputs = (_outputs(group, vectors) for group, (_, vectors) in zip(self.groups, solved, strict=True))
-        shapes, skin, moved = zip(*outputs, strict=True)
+        shapes, skin, moved, shares = zip(*outputs, strict=True)
+        share = np.concatenate(shares, axis=2)[:, :, order]
+        share[1] /= eigenvalues[order]
         return Modes(
             omega=np.sqrt(eigenvalues[order]),
             shapes=np.concatenate(shapes, axis=1)[:, order],
@@ -159,6 +174,7 @@ class ModeFamily:
             skin_area=self.skin_area,
             panels=self.panels,
             moved=np.concatenate(moved, axis=1)[:, order],
+            shares=share,
         )
 
     def to_bytes(self) -> bytes:
@@ -169,29 +185,33 @@ class ModeFamily:
             arrays |= {f"{i}.{name}": getattr(group, name) for name in _OF_GROUP}
         n_sure = [group.n_sure for group in self.groups]
         stream = io.BytesIO()
-        np.savez(stream, law=np.array(self.law), n=np.array([self.n_modes, *n_sure]), **arrays)
+        np.savez(stream, law=np.array(self.law), n=np.array([self.n_modes, self.n_rigid, *n_sure]), **arrays)
         return stream.getvalue()
 
     @staticmethod
     def from_bytes(data: bytes) -> ModeFamily:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            n_modes, *n_sure = (int(n) for n in arrays["n"])
+            n_modes, n_rigid, *n_sure = (int(n) for n in arrays["n"])
             groups = tuple(
                 Group(**{name: arrays[f"{i}.{name}"] for name in _OF_GROUP}, n_sure=n) for i, n in enumerate(n_sure)
             )
             panels = Panels(arrays["panels"], bool(arrays["is_sheet"]))
             whole = {name: arrays[name] for name in _OF_BODY}
-            return ModeFamily(str(arrays["law"]), n_modes, groups, **whole, panels=panels)
+            return ModeFamily(str(arrays["law"]), n_modes, groups, **whole, panels=panels, n_rigid=n_rigid)
 
 
-def _outputs(group: Group, vectors: Array) -> tuple[Array, Array, Array]:
-    """Of a group's sure modes: shapes at all copies of the spots, [copies spots, n], the skin's integrals, [n], and how
-    the panels move, [panels, n]."""
+def _outputs(group: Group, vectors: Array) -> tuple[Array, Array, Array, Array]:
+    """Of a group's sure modes: shapes at all copies of the spots, [copies spots, n], the skin's integrals, [n], how the
+    panels move, [panels, n], and mass and stiffness in each material, [2, materials, n]."""
     vectors = vectors[:, : group.n_sure]
     shapes = group.shapes @ vectors
     signs = _signs(shapes)
     skin = np.einsum("im,ij,jm->m", vectors, group.skin, vectors, optimize=True)
-    return np.concatenate([sign * signs * shapes for sign in group.copies]), skin, group.moved @ vectors * signs
+    shares = np.zeros((2, group.shares.shape[1], vectors.shape[1]))
+    for which, material in np.ndindex(shares.shape[:2]):
+        shares[which, material] = ((group.shares[which, material] @ vectors) * vectors).sum(axis=0)
+    whole = np.concatenate([sign * signs * shapes for sign in group.copies])
+    return whole, skin, group.moved @ vectors * signs, shares
 
 
 def _signs(shapes: Array) -> Array:
@@ -211,7 +231,7 @@ def ascending(eigenvalues: Array) -> NDArray[np.int64]:
 
 def one_group(
     law: str, n_modes: int, basis: Basis, outward: Array, points: Array, areas: Array, spots: Sequence[int] | Index,
-    volume: float, sides: int = 1,
+    volume: float, sides: int = 1, shares: Array = ONE_MATERIAL,
 ) -> ModeFamily:  # fmt: skip
     """The family of a body without symmetries. outward: [points, m], displacement of the basis over a skin of `areas`
     [points], of which blows land on `spots`; sides: how many times that skin's area radiates."""
@@ -221,7 +241,7 @@ def one_group(
     return ModeFamily(
         law=law,
         n_modes=n_modes,
-        groups=(Group(basis.stiffness, outward[spots], skin, moved, np.ones(1), basis.n_sure),),
+        groups=(Group(basis.stiffness, outward[spots], skin, moved, np.ones(1), shares, basis.n_sure),),
         points=points[spots],
         areas=np.full(len(spots), areas.sum() / len(spots)),
         reach=(away - away.min()) / max(float(np.ptp(away)), 1e-12),

@@ -12,7 +12,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from sfxgen.physics.air.panels import Panels
 from sfxgen.physics.modal import families
 from sfxgen.physics.modal.elements import HEXAHEDRON, assembled_parts, jacobians
-from sfxgen.physics.modal.families import N_RIGID, Basis, Group, ModeFamily, Modes
+from sfxgen.physics.modal.families import N_RIGID, ONE_MATERIAL, Basis, Group, ModeFamily, Modes
 from sfxgen.physics.modal.outsides import skin_panels
 from sfxgen.physics.modal.shapes import NODES, Array, Body, Index, Mesh, mesh, reach, struck
 
@@ -63,7 +63,7 @@ def _family(body: Body, poisson: float, n_modes: int, panels: bool = False) -> M
         moved = outward @ basis.vectors / np.sqrt(len(parities))
         skin = len(parities) * (moved.T @ (areas[:, None] * moved))
         of_panels = skins[1][i] @ moved if skins else moved[:0]
-        groups.append(Group(basis.stiffness, moved[hit], skin, of_panels, signs[i], basis.n_sure))
+        groups.append(Group(basis.stiffness, moved[hit], skin, of_panels, signs[i], ONE_MATERIAL, basis.n_sure))
     return ModeFamily(
         law="solid",
         n_modes=n_modes,

@@ -70,4 +70,5 @@ def irregular(modes: Modes, rng: np.random.Generator) -> Modes:
         skin_area=modes.skin_area,
         panels=modes.panels,
         moved=modes.moved[:, order],
+        shares=modes.shares[:, :, order],
     )

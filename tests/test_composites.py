@@ -1,0 +1,200 @@
+"""Bodies of several materials or parts, held against beams of two materials and against each part alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from pydantic import ValidationError
+from scipy.linalg import eigh
+
+from sfxgen.draw import Draw
+from sfxgen.errors import MeshUnusable
+from sfxgen.generate.impact import render, struck
+from sfxgen.generate.recipe import Request
+from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.materials import MATERIALS, Material
+from sfxgen.manifest.scene import Scene
+from sfxgen.physics.modal.families import ModeFamily
+from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.solids import Found, Source, solve
+
+SIDE, HALF = 0.012, 0.15
+
+
+def knife(folder: Path, ending: str = "glb") -> str:
+    """A bar of two halves, which meet in the middle: blade and handle."""
+    scene = trimesh.Scene()
+    for name, x in (("Blade", HALF / 2), ("Handle", -HALF / 2)):
+        bar = trimesh.creation.box((HALF, SIDE, 1.6 * SIDE))
+        bar.apply_translation((x, 0, 0))
+        scene.add_geometry(bar, node_name=name, geom_name=f"{name}.001")
+    scene.export(folder / f"knife.{ending}")  # type: ignore[no-untyped-call]
+    return f"knife.{ending}"
+
+
+def two(folder: Path) -> str:
+    """Two bars far from each other."""
+    scene = trimesh.Scene()
+    for name, length, y in (("Long", 0.2, 0.0), ("Short", 0.1, 0.1)):
+        bar = trimesh.creation.box((length, 0.01, 0.016))
+        bar.apply_translation((0, y, 0))
+        scene.add_geometry(bar, node_name=name, geom_name=name)
+    scene.export(folder / "two.glb")  # type: ignore[no-untyped-call]
+    return "two.glb"
+
+
+def struck_mesh(folder: Path, file: str, **keys: object) -> Impact:
+    item = {"shape": "mesh", "file": file, "material": "steel", **keys}
+    return Impact.model_validate({"object": item, "damping": 50}, strict=False)
+
+
+def bending_hz(halves: tuple[Material, Material], thickness_m: float, n: int) -> Array:
+    """Of a free beam of two halves, by cubic elements of Euler and Bernoulli with the rotary inertia of Rayleigh, and
+    the shear of Timoshenko in the stiffness of each element (Przemieniecki, Theory of Matrix Structural Analysis)."""
+    n_each, width = 40, 1.6 * SIDE * SIDE / thickness_m
+    length, area, moment = HALF / n_each, width * thickness_m, width * thickness_m**3 / 12
+    K, M = np.zeros((2, 4 * n_each + 2, 4 * n_each + 2))
+    for i in range(2 * n_each):
+        material = halves[i // n_each]
+        E, rho, a = material.youngs_pa, material.density_kg_m3, length
+        shear = 12 * E * moment / (E / 2 / (1 + material.poisson) * area * 5 / 6 * a**2)
+        k = E * moment / ((1 + shear) * a**3) * np.array(
+            [
+                [12, 6 * a, -12, 6 * a],
+                [6 * a, (4 + shear) * a**2, -6 * a, (2 - shear) * a**2],
+                [-12, -6 * a, 12, -6 * a],
+                [6 * a, (2 - shear) * a**2, -6 * a, (4 + shear) * a**2],
+            ]
+        )  # fmt: skip
+        m = rho * area * a / 420 * np.array(
+            [
+                [156, 22 * a, 54, -13 * a],
+                [22 * a, 4 * a**2, 13 * a, -3 * a**2],
+                [54, 13 * a, 156, -22 * a],
+                [-13 * a, -3 * a**2, -22 * a, 4 * a**2],
+            ]
+        ) + rho * moment / (30 * a) * np.array(
+            [
+                [36, 3 * a, -36, 3 * a],
+                [3 * a, 4 * a**2, -3 * a, -(a**2)],
+                [-36, -3 * a, 36, -3 * a],
+                [3 * a, -(a**2), -3 * a, 4 * a**2],
+            ]
+        )  # fmt: skip
+        here = slice(2 * i, 2 * i + 4)
+        K[here, here] += k
+        M[here, here] += m
+    return np.asarray(np.sqrt(eigh(K, M, eigvals_only=True)[2 : 2 + n]) / 2 / np.pi)
+
+
+@pytest.mark.parametrize("other", ["oak", "aluminium", "brass"])
+def test_a_bar_of_two_halves_bends_as_a_beam_of_two(tmp_path: Path, other: str) -> None:
+    spec = struck_mesh(tmp_path, knife(tmp_path), materials={"Handle": other})
+    found = struck(spec, Request(root=tmp_path))[0].frequency_hz
+    halves = MATERIALS[other], MATERIALS["steel"]
+    for thickness in (SIDE, 1.6 * SIDE):
+        for hz in bending_hz(halves, thickness, 3):
+            assert np.abs(found / hz - 1).min() < 0.02
+
+
+def test_one_material_twice_is_one_body(tmp_path: Path) -> None:
+    file = knife(tmp_path)
+    plain, both = (
+        struck(struck_mesh(tmp_path, file, **keys), Request(root=tmp_path))[0]
+        for keys in ({}, {"materials": {"Handle": "steel"}})
+    )
+    np.testing.assert_allclose(both.frequency_hz[:12], plain.frequency_hz[:12], rtol=1e-3)
+    np.testing.assert_allclose(both.decay_per_s[:12], plain.decay_per_s[:12], rtol=0.02)
+    assert both.mass_kg == pytest.approx(plain.mass_kg)
+
+
+def test_each_material_damps_by_its_share_and_weighs_what_it_does(tmp_path: Path) -> None:
+    """Of two halves that differ by loss factor alone, modes even or odd about the middle have the mean of both."""
+    file = knife(tmp_path)
+    dead = {"like": "steel", "loss_factor": 0.02}
+    halves, whole, steel = (
+        struck(struck_mesh(tmp_path, file, **keys), Request(root=tmp_path))[0]
+        for keys in ({"materials": {"Handle": dead}}, {"material": dead}, {})
+    )
+    mean = (whole.decay_per_s[:8] + steel.decay_per_s[:8]) / 2
+    np.testing.assert_allclose(halves.decay_per_s[:8], mean, rtol=0.02)
+    oak = struck(struck_mesh(tmp_path, file, materials={"Handle": "oak"}), Request(root=tmp_path))[0]
+    expected = HALF * SIDE * 1.6 * SIDE * (MATERIALS["oak"].density_kg_m3 + MATERIALS["steel"].density_kg_m3)
+    assert oak.mass_kg == pytest.approx(expected, rel=0.02)
+
+
+def test_parts_that_ring_apart_are_those_parts(tmp_path: Path) -> None:
+    """All modes of each, each heard only where it is struck; masses of both."""
+    file = two(tmp_path)
+    request = Request(root=tmp_path)
+    item = {"materials": {"Short": "brass"}, "parts": "apart"}
+    both = struck(struck_mesh(tmp_path, file, **item), request)[0]
+    for name, length, material in (("long.stl", 0.2, "steel"), ("short.stl", 0.1, "brass")):
+        trimesh.creation.box((length, 0.01, 0.016)).export(tmp_path / name)
+        alone = struck(struck_mesh(tmp_path, name, material=material), request)[0]
+        for hz, decay in zip(alone.frequency_hz[:6], alone.decay_per_s[:6], strict=True):
+            near = np.abs(both.frequency_hz / hz - 1) < 0.02
+            assert (np.abs(both.decay_per_s[near] / decay - 1) < 0.1).any()
+    heard = np.abs(both.gain[:, :20]) > 1e-9 * np.abs(both.gain).max()
+    n = len(both.gain) // 2
+    assert not (heard[:n].any(axis=0) & heard[n:].any(axis=0)).any()
+    density = MATERIALS["steel"].density_kg_m3 * 0.2 + MATERIALS["brass"].density_kg_m3 * 0.1
+    assert both.mass_kg == pytest.approx(0.01 * 0.016 * density, rel=0.02)
+
+
+def test_pieces_of_one_mesh_ring_apart_too(tmp_path: Path) -> None:
+    bars = [trimesh.creation.box((0.1, 0.01, 0.01)) for _ in range(3)]
+    for i, bar in enumerate(bars):
+        bar.apply_translation((0, 0.05 * i, 0))
+    trimesh.util.concatenate(bars).export(tmp_path / "three.stl")  # type: ignore[no-untyped-call]
+    spec = struck_mesh(tmp_path, "three.stl", parts="apart")
+    partials, _ = struck(spec, Request(root=tmp_path))
+    lowest = partials.frequency_hz[0]
+    assert (np.abs(partials.frequency_hz / lowest - 1) < 0.01).sum() >= 1
+    (take,) = render(spec, [Draw(1)], Request(root=tmp_path))
+    assert np.isfinite(take.samples).all()
+    assert take.peak > 0
+
+
+@pytest.mark.parametrize("ending", ["glb", "obj"])
+def test_parts_have_the_names_of_the_file_and_a_wrong_one_is_said(tmp_path: Path, ending: str) -> None:
+    file = knife(tmp_path, ending)
+    known = "Handle" if ending == "glb" else "Handle.001"
+    assert struck(struck_mesh(tmp_path, file, materials={known: "oak"}), Request(root=tmp_path))[0].mass_kg > 0
+    with pytest.raises(MeshUnusable, match=rf"knife\.{ending} has no part 'Handel'; expected one of .*Handle.*did you"):
+        struck(struck_mesh(tmp_path, file, materials={"Handel": "oak"}), Request(root=tmp_path))
+
+
+def test_a_shell_may_have_parts_of_other_materials(tmp_path: Path) -> None:
+    """A thin tube of steel with a collar of brass: heavier than steel alone, and lower in pitch or equal."""
+    scene = trimesh.Scene()
+    for name, low, high in (("Tube", -0.1, 0.05), ("Collar", 0.05, 0.1)):
+        side = trimesh.creation.revolve([(0.03, low), (0.03, high)], sections=32)
+        scene.add_geometry(side, node_name=name, geom_name=name)
+    scene.export(tmp_path / "can.glb")  # type: ignore[no-untyped-call]
+    steel, mixed = (
+        struck(struck_mesh(tmp_path, "can.glb", wall_m=0.001, **keys), Request(root=tmp_path))[0]
+        for keys in ({}, {"materials": {"Collar": "brass"}})
+    )
+    area = 2 * np.pi * 0.03 * 0.001
+    brass, iron = (MATERIALS[name].density_kg_m3 for name in ("brass", "steel"))
+    assert mixed.mass_kg == pytest.approx(area * (0.15 * iron + 0.05 * brass), rel=0.02)
+    assert mixed.frequency_hz[0] < steel.frequency_hz[0]
+
+
+def test_a_mixed_body_is_the_same_twice_and_as_bytes(tmp_path: Path) -> None:
+    source = Source(tmp_path / two(tmp_path), "two.glb", apart=True)
+    first, second = (solve(source, 0.29, 16, 8_000) for _ in range(2))
+    assert first.to_bytes() == second.to_bytes()
+    assert Found.from_bytes(first.to_bytes()).to_bytes() == first.to_bytes()
+    assert isinstance(first.family, ModeFamily)
+    assert first.family.n_rigid == 12
+
+
+def test_a_scene_s_bodies_are_of_one_material() -> None:
+    item = {"shape": "mesh", "file": "axe.glb", "materials": {"handle": "oak"}}
+    with pytest.raises(ValidationError, match="moves as one, of one material"):
+        Scene.model_validate({"bodies": [{"object": item}]}, strict=False)
