@@ -1,7 +1,7 @@
 """Recordings of blows on known materials, out of games, drum kits, sound banks and keyboards: for evaluation alone.
 
-Each package is one source: what it says is held against the others, never against itself. All may be used freely for
-listening and measuring; nothing of them is committed or flows into what ships.
+Each package is one source: a judge of it is to have heard the others alone. Nothing of them is committed or flows into
+what ships.
 """
 
 from __future__ import annotations
