@@ -45,39 +45,46 @@ def _material(
     )
 
 
-# ρ, E, ν, α, β of ceramic to tin: Jin et al., "NeuralSound" (2022), table of materials. Loss factors: Cremer & Heckl,
-# "Structure-Borne Sound", the middle of the range in its table. Elsewhere handbook values of ρ, E and ν, with α and β
-# set beside the measured ones of kin. NeuralSound's α and β of steel (5, 3e-8) stand for all its damping: beside a loss
-# factor of 1e-4 to 3e-4 they are less here, so that a free bar rings for seconds. Woods are taken along the grain, as
-# if they were isotropic. Leather, flesh and felt are there for soles, hands and mallets: their moduli (about 200, 1 and
-# 5 MPa) are not those of a standing body, and as strikers they follow their own law (manifest/strikers.py).
+# ρ, E, ν, α of ceramic to tin: Jin et al., "NeuralSound" (2022), table of materials. Loss factors: Cremer & Heckl,
+# "Structure-Borne Sound", the middle of the range in its table. Elsewhere handbook values of ρ, E and ν, with α set
+# beside the measured one of kin. NeuralSound's α of steel (5) stands for all its damping: beside a loss factor it is
+# less here, so that a free bar rings for seconds. Its β (1e-7 of glass, 2e-6 of wood) stands for all damping of the
+# treble: beside a loss factor it would count that again, and tenfold at 10 kHz. Internal friction hardly depends on
+# frequency: not at all in dry rocks (Johnston, Toksöz & Timur, Geophysics 44, 1979), little in glass, metals and hard
+# plastics; in wood it about doubles by 10 kHz, where bending shears the grain. That growth is the β here. Partials of
+# recorded blows bear it out (tools/evaluate/losses.py). α stands for joints, air and what holds a body. By those
+# partials that of wood is half of NeuralSound's, and plastic (ABS) is at the lower end of its range. Ceramic and iron
+# are porcelain and cast iron: their loss factor is what they had with NeuralSound's β at 3 and at 1 kHz.
+# Woods are taken along the grain, as if they were isotropic. Leather, flesh and felt are there for soles, hands and
+# mallets: their moduli (about 200, 1 and 5 MPa) are not those of a standing body, and as strikers they follow their own
+# law (manifest/strikers.py).
 MATERIALS: dict[str, Material] = {
-    "ceramic": _material(2700, 72, 0.19, 6, 1e-7, 5e-4),
-    "glass": _material(2600, 62, 0.20, 1, 1e-7, 1e-3),
-    "wood": _material(750, 11, 0.25, 60, 2e-6, 8e-3),
-    "plastic": _material(1070, 1.4, 0.35, 30, 1e-6, 3e-2),
-    "polycarbonate": _material(1190, 2.4, 0.37, 0.5, 4e-7, 1e-2),
-    "steel": _material(7850, 200, 0.29, 3, 1e-8, 2e-4),
-    "iron": _material(8000, 210, 0.28, 5, 1e-7, 6e-4),
-    "tin": _material(7265, 50, 0.325, 2, 3e-8, 2e-3),
-    "aluminium": _material(2700, 72, 0.34, 3, 2e-8, 1e-4),
-    "brass": _material(8500, 100, 0.33, 3, 6e-8, 5e-4),
-    "bronze": _material(8800, 105, 0.34, 1, 1e-8, 2e-4),  # bell metal, 20 % tin
-    "copper": _material(8960, 120, 0.34, 3, 6e-8, 2e-3),
-    "silver": _material(10_490, 83, 0.37, 3, 5e-8, 4e-4),
-    "gold": _material(19_300, 78, 0.42, 3, 6e-8, 5e-4),
-    "lead": _material(11_340, 16, 0.44, 10, 4e-7, 1.5e-2),
-    "concrete": _material(2300, 27, 0.20, 30, 1e-6, 1e-2),
-    "stone": _material(2600, 40, 0.22, 20, 6e-7, 6e-3),  # limestone, sandstone
-    "granite": _material(2650, 55, 0.25, 10, 4e-7, 3e-3),
-    "marble": _material(2700, 55, 0.25, 8, 2e-7, 2e-3),
-    "brick": _material(1900, 16, 0.20, 30, 1e-6, 1.2e-2),
-    "oak": _material(720, 12, 0.35, 40, 1.2e-6, 9e-3),
-    "pine": _material(480, 9.5, 0.35, 40, 1.5e-6, 9e-3),
-    "bamboo": _material(700, 17, 0.30, 40, 1e-6, 8e-3),
-    "ice": _material(917, 9.2, 0.33, 25, 8e-7, 1e-2),
+    "ceramic": _material(2700, 72, 0.19, 6, 1e-8, 2e-3),
+    "glass": _material(2600, 62, 0.20, 1, 1e-8, 1e-3),
+    "wood": _material(750, 11, 0.25, 30, 1e-7, 8e-3),
+    "plastic": _material(1070, 1.4, 0.35, 30, 1e-7, 2e-2),
+    "polycarbonate": _material(1190, 2.4, 0.37, 0.5, 1e-7, 1e-2),
+    "steel": _material(7850, 200, 0.29, 3, 3e-9, 2e-4),
+    "iron": _material(8000, 210, 0.28, 5, 1e-8, 1e-3),
+    "tin": _material(7265, 50, 0.325, 2, 1e-8, 2e-3),
+    "aluminium": _material(2700, 72, 0.34, 3, 3e-9, 1e-4),
+    "brass": _material(8500, 100, 0.33, 3, 3e-9, 5e-4),
+    "bronze": _material(8800, 105, 0.34, 1, 3e-9, 2e-4),  # bell metal, 20 % tin
+    "copper": _material(8960, 120, 0.34, 3, 1e-8, 2e-3),
+    "silver": _material(10_490, 83, 0.37, 3, 3e-9, 4e-4),
+    "gold": _material(19_300, 78, 0.42, 3, 3e-9, 5e-4),
+    "lead": _material(11_340, 16, 0.44, 10, 1e-7, 1.5e-2),
+    "concrete": _material(2300, 27, 0.20, 30, 2e-8, 1e-2),
+    "stone": _material(2600, 40, 0.22, 20, 2e-8, 6e-3),  # limestone, sandstone
+    "granite": _material(2650, 55, 0.25, 10, 2e-8, 3e-3),
+    "marble": _material(2700, 55, 0.25, 8, 2e-8, 2e-3),
+    "brick": _material(1900, 16, 0.20, 30, 2e-8, 1.2e-2),
+    "oak": _material(720, 12, 0.35, 20, 1e-7, 9e-3),
+    "pine": _material(480, 9.5, 0.35, 20, 1e-7, 9e-3),
+    "bamboo": _material(700, 17, 0.30, 20, 1e-7, 8e-3),
+    "ice": _material(917, 9.2, 0.33, 25, 1e-7, 1e-2),
     "rubber": _material(1100, 0.03, 0.49, 100, 2e-4, 1.5e-1),
-    "bone": _material(1900, 17, 0.30, 60, 3e-6, 1.5e-2),
+    "bone": _material(1900, 17, 0.30, 60, 3e-7, 1.5e-2),
     "leather": _material(950, 0.2, 0.40, 200, 1e-4, 2e-1),
     "flesh": _material(1050, 0.001, 0.48, 400, 1e-3, 4e-1),
     "felt": _material(350, 0.005, 0.30, 400, 1e-3, 3e-1),
