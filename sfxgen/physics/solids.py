@@ -33,7 +33,7 @@ from sfxgen.physics.modal.ordering import unknowns_dissected
 from sfxgen.physics.modal.shapes import Array, Body, Mesh
 from sfxgen.physics.modal.shells import Facets, assembled_shell, out_of_plane
 
-VERSION = "4"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "5"  # part of the cache key: raise it when the same file would give other modes
 N_SPOTS = 1536  # places of the skin where a blow may land, each of the same area
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written

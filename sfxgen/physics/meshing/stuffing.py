@@ -68,7 +68,7 @@ def _lattice(level: Level, low: Array, high: Array, cell: float) -> _Lattice:
 
     So a face of the body that lies along the axes falls between lattice points, and no two opposite ones fall alike.
     """
-    counts = np.ceil((high - low) / cell).astype(int) + 2
+    counts = np.ceil((high - low) / cell - 1e-6).astype(int) + 2
     origin = (low + high) / 2 - (counts / 2 + np.array([0.0131, 0.0173, 0.0217])) * cell
     cubes = np.stack(np.meshgrid(*(np.arange(n) for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
     at_centre = level(origin + cell * (cubes + 0.5), None)
