@@ -101,7 +101,10 @@ def _make_and_publish(
     def on_step(name: str, step: int, of: int, loss: float) -> None:
         on_event(Event("guiding", name, data={"step": step, "of": of, "loss": round(loss, 5)}))
 
-    for job, outcome in workers.run([planned.job for planned in stale.values()], place, cancelled, on_step):
+    def on_word(name: str, text: str) -> None:
+        on_event(Event("working", name, text))
+
+    for job, outcome in workers.run([planned.job for planned in stale.values()], place, cancelled, on_step, on_word):
         planned = stale[job.name]
         try:
             if isinstance(outcome, SfxgenError):

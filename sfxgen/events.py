@@ -13,9 +13,10 @@ class Event:
     """One thing that happened.
 
     kind: waiting (another sfxgen builds here), planned (data: sounds, stale), guiding (a step of a descent; data: step,
-        of, loss), sketched (published as it starts, to be guided; data: seconds), made (text: the reasons; data:
-        seconds), failed, warning, removed (text: path). In watch mode also changed (text: the files), fault (text: one
-        fault of a manifest), left (text: a file left alone, and why) and ready (a build has ended, the watch goes on).
+        of, loss), working (text: what takes long just now, as the modes of a mesh), sketched (published as it starts,
+        to be guided; data: seconds), made (text: the reasons; data: seconds), failed, warning, removed (text: path). In
+        watch mode also changed (text: the files), fault (text: one fault of a manifest), left (text: a file left alone,
+        and why) and ready (a build has ended, the watch goes on).
     sound: the sound's name, "" where the event is about none.
     """
 

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_any
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Union
 
@@ -27,12 +28,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OnStep = Callable[[str, int, int, float], None]  # sound, step, of how many, loss
+OnWord = Callable[[str, str], None]  # sound, what takes long just now
 GUIDED_WEIGHT = 4  # of a sound that is to be guided, beside one that is only rendered
 
 
 def unheard(name: str, step: int, of: int, loss: float) -> None:
     """Tells nobody."""
     del name, step, of, loss
+
+
+def untold(name: str, text: str) -> None:
+    """Tells nobody."""
+    del name, text
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Workers:
     def __init__(self, n: int) -> None:
         self.n = n
         self._pool: ProcessPoolExecutor | None = None
+        self._words: SimpleQueue[tuple[str, str]] | None = None
 
     def __enter__(self) -> Workers:
         return self
@@ -82,29 +90,34 @@ class Workers:
         place: Place,
         cancelled: Callable[[], bool] = lambda: False,
         on_step: OnStep = unheard,
+        on_word: OnWord = untold,
     ) -> Iterator[Outcome]:
         """Each job with what it made, or with the error that stopped it, as they finish.
 
         Between jobs `cancelled` is asked, and between the steps of guidance in this process; once it says yes, no
         further job is begun, and what is being made in other processes is not waited for. on_step is told of guidance
-        in this process: the sound, the step, of how many, the loss.
+        in this process: the sound, the step, of how many, the loss. on_word, of what else takes long in any process.
         """
         if self.n == 1 or (len(jobs) == 1 and self._pool is None):
             if not place.again:
                 guide_batches(jobs, place, cancelled, on_step)
             for job in jobs:
-                outcome = None if cancelled() else attempt(job, place, _watcher(job.name, cancelled, on_step))
+                outcome = None if cancelled() else attempt(job, place, _watcher(job.name, cancelled, on_step, on_word))
                 if outcome is None or isinstance(outcome, Cancelled):
                     return
                 yield job, outcome
             return
-        yield from self._run_in_processes(jobs, place, cancelled)
+        yield from self._run_in_processes(jobs, place, cancelled, on_word)
 
-    def _run_in_processes(self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool]) -> Iterator[Outcome]:
+    def _run_in_processes(
+        self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool], on_word: OnWord
+    ) -> Iterator[Outcome]:
         running = {self._submit(attempt, job, place): job for job in jobs}
         try:
             while running and not cancelled():
                 done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
+                while self._words is not None and not self._words.empty():
+                    on_word(*self._words.get())
                 for future in done:
                     yield running.pop(future), self._result(future)
         finally:
@@ -129,7 +142,10 @@ class Workers:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # forking a process that runs threads is not safe
-            self._pool = ProcessPoolExecutor(self.n, mp_context=context, initializer=_begin_worker)
+            self._words = context.SimpleQueue()
+            self._pool = ProcessPoolExecutor(
+                self.n, mp_context=context, initializer=_begin_worker, initargs=(self._words,)
+            )
         return self._pool
 
 
@@ -166,8 +182,10 @@ def _is_pretrained(job: Job, root: Path) -> bool:
     return bool(job.prior) and not all(is_library(name, root) for name in job.prior)
 
 
-def _watcher(name: str, cancelled: Callable[[], bool], on_step: OnStep) -> Watcher:
-    return Watcher(lambda step, of, loss: on_step(name, step, of, loss), cancelled)
+def _watcher(name: str, cancelled: Callable[[], bool], on_step: OnStep, on_word: OnWord = untold) -> Watcher:
+    return Watcher(
+        lambda step, of, loss: on_step(name, step, of, loss), cancelled, on_word=lambda text: on_word(name, text)
+    )
 
 
 def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | SfxgenError:
@@ -175,6 +193,7 @@ def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | Sf
     from sfxgen.cache import Cache
     from sfxgen.make import make
 
+    watcher = watcher or Watcher(on_word=lambda text: _say(job.name, text))
     try:
         return make(job, place.root, Cache(place.cache, write_only=place.again), watcher)
     except SfxgenError as error:
@@ -190,8 +209,18 @@ def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | Sf
         )
 
 
-def _begin_worker() -> None:
+_words: SimpleQueue[tuple[str, str]] | None = None  # of a worker: to the process that shows it
+
+
+def _say(name: str, text: str) -> None:
+    if _words is not None:
+        _words.put((name, text))
+
+
+def _begin_worker(words: SimpleQueue[tuple[str, str]]) -> None:
     """Ctrl-C goes to the parent, which lets the running jobs end; a parent that was killed takes its workers along."""
+    global _words
+    _words = words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

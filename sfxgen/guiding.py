@@ -25,14 +25,20 @@ def unheard(step: int, of: int, loss: float) -> None:
     del step, of, loss
 
 
+def untold(text: str) -> None:
+    """Tells nobody."""
+    del text
+
+
 @dataclass(frozen=True)
 class Watcher:
     """Who looks on: told (step, of how many, loss) as a descent goes on, asked whether it shall. trace: the folder that
-    pictures of it go to; what the cache knows is then guided again."""
+    pictures of it go to; what the cache knows is then guided again. on_word: told of what else takes long."""
 
     on_step: Callable[[int, int, float], None] = unheard
     cancelled: Callable[[], bool] = lambda: False
     trace: Path | None = None
+    on_word: Callable[[str], None] = untold
 
 
 def tuned(

@@ -65,7 +65,7 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
 
     began = time.perf_counter()
     job, guided, notes = tuned(job, root, cache, watcher)
-    takes, notes_on = _takes(job, root, cache)
+    takes, notes_on = _takes(job, root, cache, watcher or Watcher())
     periodic = job.loop and is_periodic(job.kind, job.body)
     mastered = master(takes, job.settings, loop=job.loop, periodic=periodic, aligned=KINDS[job.kind].aligned)
     files = tuple(
@@ -110,7 +110,7 @@ class _Notes:
     warnings: tuple[str, ...]
 
 
-def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], _Notes]:
+def _takes(job: Job, root: Path, cache: Cache, watcher: Watcher) -> tuple[list[Audio], _Notes]:
     """The raw takes and what was said of them.
 
     All of a sound are rendered and kept together: their bytes never depend on what was cached.
@@ -127,6 +127,7 @@ def _takes(job: Job, root: Path, cache: Cache) -> tuple[list[Audio], _Notes]:
         device=job.device,
         credit=credits.extend,
         warn=warnings.append,
+        tell=watcher.on_word,
         cached=cache.cached,
     )
     draws = [slot.draw for slot in job.slots]

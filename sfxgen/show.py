@@ -100,6 +100,8 @@ def progress(as_json: bool) -> Iterator[OnEvent]:
             elif event.kind == "guiding":
                 step = f"{event.data['step']}/{event.data['of']}"
                 bar.update(task, description=escape(f"guiding {event.sound[:40]} {step}"))
+            elif event.kind == "working":
+                bar.update(task, description=escape(f"{event.sound[:40]}: {event.text[:80]}"))
             elif event.kind in _NOTEWORTHY:
                 bar.console.print(f"{event.kind}: {event.text}", markup=False, highlight=False)
 
@@ -122,7 +124,7 @@ def _plain_line(event: Event) -> None:
         print(f"{event.data['stale']} of {event.data['sounds']} sounds to make", flush=True)
     elif event.kind == "sketched":
         print(f"made {event.sound} in {event.data['seconds']:.2f} s, as it starts; guiding it …", flush=True)
-    elif event.kind == "guiding":
+    elif event.kind in ("guiding", "working"):
         return  # many a second
     else:
         stream = sys.stderr if event.kind in _NOTEWORTHY else sys.stdout

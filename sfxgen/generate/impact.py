@@ -127,7 +127,7 @@ def field_of(item: AnyBody, request: Request) -> Field:
 
     def solve() -> bytes:
         modes, _, _ = solved(item, material, request, panels=True)
-        return field.field(modes, ratio).to_bytes()
+        return field.field(modes, ratio, request.tell).to_bytes()
 
     return Field.from_bytes(request.cached(key, solve))
 
@@ -153,7 +153,7 @@ def solved(item: AnyBody, material: Material, request: Request, panels: bool = F
     if isinstance(item, FromFile):
         source = source_of(item, request)
         key = solids.key(source, poisson, panels)
-        data = request.cached(key, lambda: solids.solve(source, poisson, panels=panels).to_bytes())
+        data = request.cached(key, lambda: solids.solve(source, poisson, panels=panels, tell=request.tell).to_bytes())
         found = solids.Found.from_bytes(data)
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
         for note in (*found.notes, *notes):

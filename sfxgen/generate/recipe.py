@@ -39,6 +39,7 @@ class Request:
     prompt: what the sound shall be, "" where the manifest does not say. prior, device: as sfxgen.yaml names them.
     credit: to be told, once, whose recordings a library prior made the takes from. warn: to be told, a sentence each,
         what a person should know about the takes.
+    tell: to be told what takes long just now, as it goes on.
     cached: cached(key, make) gives make()'s bytes, from the store when the key is known there.
     """
 
@@ -51,6 +52,7 @@ class Request:
     device: str = "auto"
     credit: Callable[[Sequence[Credit]], None] = uncredited
     warn: Callable[[str], None] = unwarned
+    tell: Callable[[str], None] = unwarned
     cached: Callable[[str, Callable[[], bytes]], bytes] = uncached
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,7 +26,7 @@ from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, 
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.meshing.triangles import areas as areas_of
 from sfxgen.physics.modal import families
-from sfxgen.physics.modal.elements import assembled_parts
+from sfxgen.physics.modal.elements import assembled_parts, untold
 from sfxgen.physics.modal.families import N_RIGID, ONE_MATERIAL, ModeFamily, centre, one_group, subspace
 from sfxgen.physics.modal.mixtures import Apart, Ingredient, Matrices, Mixture, side_by_side
 from sfxgen.physics.modal.modes import N_MODES, along
@@ -109,20 +110,34 @@ def key(source: Source, poisson: float, panels: bool = False) -> str:
     return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}{'/panels' * panels}"
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What of a body: how many modes, by about how many unknowns, with the panels of its skin or not; tell: is told how
+    the solve goes on."""
+
+    n_modes: int = N_MODES
+    dofs: int = USUAL_DOFS
+    panels: bool = False
+    tell: Callable[[str], None] = untold
+
+
 def solve(
-    source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS, panels: bool = False
-) -> Found:
-    """The lowest modes of the file's body, free and of one isotropic material, at ratios about 0 <= poisson < 0.5; with
-    the panels of its skin if these are asked for. Raises MeshUnusable."""
+    source: Source, poisson: float, n_modes: int = N_MODES, dofs: int = USUAL_DOFS, panels: bool = False,
+    tell: Callable[[str], None] = untold,
+) -> Found:  # fmt: skip
+    """The lowest modes of the file's body, free and of isotropic material, at ratios about 0 <= poisson < 0.5, or of a
+    mixed one at that very ratio; with the panels of its skin if these are asked for. tell: is told how it goes on.
+    Raises MeshUnusable."""
+    wanted = Wanted(n_modes, dofs, panels, lambda text: tell(f"{source.name}: {text}"))
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
     if not source.is_mixed:
-        return _of_surface(surface, source, size_m, centre(poisson), n_modes, dofs, panels)
+        return _of_surface(surface, source, size_m, centre(poisson), wanted)
     kinds = Kinds.of(source, poisson)
     if not source.apart:
-        return _of_surface(surface, source, size_m, poisson, n_modes, dofs, panels, kinds)
-    return _apart(surface, source, size_m, kinds, n_modes, dofs)
+        return _of_surface(surface, source, size_m, poisson, wanted, kinds)
+    return _apart(surface, source, size_m, kinds, wanted)
 
 
 @dataclass(frozen=True)
@@ -163,17 +178,17 @@ class Kinds:
         return Mixture(np.array(self.material)[owner], self.ingredients)
 
 
-def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, n_modes: int, dofs: int) -> Found:
+def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted: Wanted) -> Found:
     """Parts that do not touch, each solved by itself."""
     longest = float(surface.extent.max())
     lengths = [float(part.extent.max()) / longest for part in kinds.parts]
-    each = max(FEWEST_DOFS, dofs // len(lengths))
+    each = replace(wanted, dofs=max(FEWEST_DOFS, wanted.dofs // len(lengths)), panels=False)
     found = [
-        _of_surface(part, source, size_m * length, centre(kinds.ingredients[own].poisson), n_modes, each, False)
+        _of_surface(part, source, size_m * length, centre(kinds.ingredients[own].poisson), each)
         for part, length, own in zip(kinds.parts, lengths, kinds.material, strict=True)
     ]
     parts = [Apart(one.family, length, own) for one, length, own in zip(found, lengths, kinds.material, strict=True)]
-    family = side_by_side(parts, kinds.ingredients, n_modes, N_SPOTS)
+    family = side_by_side(parts, kinds.ingredients, wanted.n_modes, N_SPOTS)
     skin = [length**2 * float(one.family.skin_area) for one, length in zip(found, lengths, strict=True)]
     thickness = np.average([one.body.thickness * r for one, r in zip(found, lengths, strict=True)], weights=skin)
     body = Body("mesh", tuple(float(f"{s:.12g}") for s in surface.extent / longest), float(f"{thickness:.12g}"))
@@ -183,9 +198,8 @@ def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, n_mode
 
 
 def _of_surface(
-    surface: Surface, source: Source, size_m: float, poisson: float, n_modes: int, dofs: int, panels: bool,
-    kinds: Kinds | None = None,
-) -> Found:  # fmt: skip
+    surface: Surface, source: Source, size_m: float, poisson: float, wanted: Wanted, kinds: Kinds | None = None
+) -> Found:
     """The modes of what hangs together, size_m long."""
     longest = float(surface.extent.max())
     sheet, notes = _sheet(surface, source, size_m)
@@ -193,13 +207,14 @@ def _of_surface(
     if sheet:
         shell = sheet.facets
         mixture = kinds.mixture(shell.points[shell.faces].mean(axis=1), longest) if kinds else None
-        family = family_of_shell(shell, poisson, n_modes, panels, mixture)
+        family = family_of_shell(shell, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
     else:
-        solid, notes = _solid(surface, source, size_m, dofs)
+        wanted.tell("filled with tetrahedra")
+        solid, notes = _solid(surface, source, size_m, wanted.dofs)
         middles = solid.part.nodes[:, solid.part.cells[:4]].mean(axis=1).T
         mixture = kinds.mixture(middles, longest) if kinds else None
-        family = family_of_solid(solid.part, poisson, n_modes, panels, mixture)
+        family = family_of_solid(solid.part, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
         rod = 4 * float(family.volume / family.skin_area)
@@ -263,8 +278,9 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
 
 
 def family_of_solid(
-    part: Mesh, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None
-) -> ModeFamily:
+    part: Mesh, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None,
+    tell: Callable[[str], None] = untold,
+) -> ModeFamily:  # fmt: skip
     """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1. mixture: of its cells."""
 
     def of(cells: Chosen) -> Matrices:
@@ -276,7 +292,7 @@ def family_of_solid(
     thickness = min(1.0, 4 * volume / float(areas.sum()))
     places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
     order = unknowns_dissected(M, places)
-    basis = subspace(matrices, M, law, poisson, thickness, n_modes + N_RIGID, order)
+    basis = subspace(matrices, M, law, poisson, thickness, n_modes + N_RIGID, order, tell=tell)
     moved = outward @ basis.vectors
     shares = mixture.shares("solid", of, basis) if mixture else ONE_MATERIAL
     family = one_group(law, n_modes, basis, moved, points, areas, _spread(areas), volume, shares=shares)
@@ -284,8 +300,9 @@ def family_of_solid(
 
 
 def family_of_shell(
-    shell: Facets, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None
-) -> ModeFamily:
+    shell: Facets, poisson: float, n_modes: int = N_MODES, panels: bool = False, mixture: Mixture | None = None,
+    tell: Callable[[str], None] = untold,
+) -> ModeFamily:  # fmt: skip
     """The lowest modes of a shell whose longest side is about 1. Both its sides radiate, and either may be struck.
     mixture: of its faces."""
     volumes = areas_of(shell.points[shell.faces]) * shell.walls
@@ -296,7 +313,7 @@ def family_of_shell(
     matrices, M, volume = mixture.matrices("shell", of) if mixture else of(np.ones(len(volumes), dtype=bool))
     law = "fixed" if mixture else "shell"
     order = unknowns_dissected(M, shell.points)
-    basis = subspace(matrices, M, law, poisson, float(shell.walls.mean()), n_modes + N_RIGID, order)
+    basis = subspace(matrices, M, law, poisson, float(shell.walls.mean()), n_modes + N_RIGID, order, tell=tell)
     points, areas, outward = out_of_plane(shell, basis.vectors)
     shares = mixture.shares("shell", of, basis) if mixture else ONE_MATERIAL
     family = one_group(law, n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2, shares=shares)

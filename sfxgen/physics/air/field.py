@@ -8,6 +8,7 @@ speed of sound in the material alone, so that one solve serves every size.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.linalg import lu_factor, lu_solve
 
 from sfxgen.physics.air.kernels import Complex, Layers, burton_miller, hypersingular
 from sfxgen.physics.meshing.triangles import areas, normals
+from sfxgen.physics.modal.elements import untold
 from sfxgen.physics.modal.families import Modes
 from sfxgen.physics.modal.shapes import Array
 
@@ -73,8 +75,9 @@ class Field:
                          is_sheet=bool(arrays["is_sheet"]))  # fmt: skip
 
 
-def field(modes: Modes, speed_ratio: float) -> Field:
-    """Of modes that know their panels. speed_ratio: √(E/ρ) of the material over the speed of sound in air."""
+def field(modes: Modes, speed_ratio: float, tell: Callable[[str], None] = untold) -> Field:
+    """Of modes that know their panels. speed_ratio: √(E/ρ) of the material over the speed of sound in air; tell: is
+    told how it goes on."""
     corners, is_sheet = modes.panels.corners, modes.panels.is_sheet
     wave_number = modes.omega * speed_ratio
     n = 0
@@ -86,6 +89,7 @@ def field(modes: Modes, speed_ratio: float) -> Field:
     if n:
         layers = Layers.of(corners)
         for group in _alike(wave_number, float(np.ptp(corners.reshape(-1, 3), axis=0).max())):
+            tell(f"sound field of {group.start} of {n} modes")
             pressure[:, group] = on_skin(layers, wave_number[group], moved[:, group], is_sheet)
     found = Field(corners, moved, pressure, wave_number, is_sheet, np.zeros(n))
     return Field(corners, moved, pressure, wave_number, is_sheet, all_round(found))

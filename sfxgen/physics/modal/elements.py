@@ -5,6 +5,7 @@ Two kinds of cells share everything but their functions: hexahedra of 20 nodes a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -143,9 +144,16 @@ class Factors:
         return found
 
 
-def lowest_by(factors: Factors, M: csc_matrix, omega: float, n: int, rough: int = 0) -> tuple[Array, Array]:
+def untold(text: str) -> None:
+    """Nobody wants to know how a solve goes on."""
+    del text
+
+
+def lowest_by(
+    factors: Factors, M: csc_matrix, omega: float, n: int, rough: int = 0, tell: Callable[[str], None] = untold
+) -> tuple[Array, Array]:
     """The n lowest eigenvalues of K v = λ M v, ascending, and their vectors [dofs, n]; factors: of K + omega² M. The
-    last of them, `rough` in number, need not be near their end.
+    last of them, `rough` in number, need not be near their end. tell: is told how many are found.
 
     Block Lanczos (Grimes, Lewis & Simon 1994) about the negative shift -omega², which makes the singular stiffness of a
     free body definite; every new block is made orthogonal to all before it. It finds all modes of one frequency.
@@ -177,7 +185,9 @@ def lowest_by(factors: Factors, M: csc_matrix, omega: float, n: int, rough: int 
             inverse, vectors = np.linalg.eigh(projected)
             inverse, vectors = inverse[: -n - 1 : -1], vectors[:, : -n - 1 : -1]
             residual = np.linalg.norm(rest @ vectors[-rest.shape[1] :], axis=0)
-            if full or (residual <= _RESIDUAL * inverse)[: n - rough].all():
+            done = (residual <= _RESIDUAL * inverse)[: n - rough]
+            tell(f"{int(done.sum())} of {n - rough} modes found")
+            if full or done.all():
                 break
         basis = np.concatenate([basis, block], axis=1)
     # Once more (K + omega² M)⁻¹ M, which the recurrence knows: what is left of very stiff motions would weigh in K

@@ -9,7 +9,7 @@ modulus, density and size only scale the frequencies: see `strike`.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
 from sfxgen.physics.air.panels import Panels
-from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal
+from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal, untold
 from sfxgen.physics.modal.shapes import Array, Index
 
 VERSION = "2"  # part of the cache keys: raise it when the same solve would give other modes
@@ -94,17 +94,19 @@ class Basis:
 
 def subspace(
     matrices: tuple[csc_matrix, csc_matrix], M: csc_matrix, law: str, poisson: float, omega: float, n: int,
-    order: Index | None = None, margin: int = MARGIN,
+    order: Index | None = None, margin: int = MARGIN, tell: Callable[[str], None] = untold,
 ) -> Basis:  # fmt: skip
     """A space that holds the n lowest modes at `poisson` and nearly so those at ratios around it.
 
-    matrices: as LAWS[law] weighs them; omega: about the lowest frequency; order: of elimination.
+    matrices: as LAWS[law] weighs them; omega: about the lowest frequency; order: of elimination; tell: is told how it
+    goes on.
     """
     a, b = LAWS[law](poisson)
     K = (a * matrices[0] + b * matrices[1]).tocsc()
+    tell(f"{K.shape[0]:,} unknowns")
     factors = Factors((K + omega**2 * M).tocsc(), order)
     margin = min(margin, K.shape[0] - 1 - n)
-    _, vectors = lowest_by(factors, M, omega, n + margin, rough=margin)
+    _, vectors = lowest_by(factors, M, omega, n + margin, margin, tell)
     # The change of a mode with ν is (λ M - K)⁺ K' v, nearly -(K + ω² M)⁻¹ K' v but for its share in the other modes.
     change = factors.solve(np.asfortranarray(matrices[0] @ vectors))
     for _ in range(2):
