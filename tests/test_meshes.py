@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -435,3 +436,24 @@ def test_a_mesh_of_a_manifest_sounds_and_is_solved_once(folder: Path) -> None:
     assert len(takes) == 4
     assert all(np.isfinite(take.samples).all() and take.peak > 1e-3 for take in takes)
     assert takes[0].duration_s > 0.05
+
+
+def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytetwild", None)
+    trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
+    with pytest.raises(
+        MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"
+    ):
+        solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
+
+
+def test_tetwild_fills_a_body_as_our_lattice_does(tmp_path: Path) -> None:
+    """The same lowest modes within 1 %, where it is installed."""
+    pytest.importorskip("pytetwild")
+    trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
+    ours, theirs = (
+        solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher=mesher), 0.3, 12, 12_000)
+        for mesher in ("lattice", "tetwild")
+    )
+    np.testing.assert_allclose(theirs.family.at(0.3).omega, ours.family.at(0.3).omega, rtol=0.01)
+    assert 6_000 < theirs.n_dofs < 24_000

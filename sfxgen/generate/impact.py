@@ -23,9 +23,11 @@ from sfxgen.physics.air import field
 from sfxgen.physics.air.field import Field
 from sfxgen.physics.contact import Contact
 from sfxgen.physics.meshing.meshes import read_surface, scaled_m
+from sfxgen.physics.meshing.tetrahedra import USUAL_DOFS
 from sfxgen.physics.modal import modes as modal_analysis
 from sfxgen.physics.modal.families import ModeFamily, Modes
 from sfxgen.physics.modal.mixtures import Ingredient
+from sfxgen.physics.modal.modes import N_MODES
 from sfxgen.physics.modal.shapes import Array, Body
 from sfxgen.physics.soft_contact import SoftContact, touching
 from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Hearing, Partials
@@ -35,6 +37,7 @@ FULL_SCALE_PA = 200.0  # the pressure, a metre away, that is 1.0: 140 dB peak, a
 END_DB = -70.0  # a take ends where its ringing has fallen this far
 LONGEST_S = 12.0
 LONGEST_CLICK_S = 0.2
+MOST_MODES = 320
 TINY = 1e-12  # keeps divisions and logarithms finite
 
 
@@ -123,7 +126,8 @@ def field_of(item: AnyBody, request: Request) -> Field:
         of_modes = solids.key(source_of(item, request), material.poisson, panels=True)
     else:
         of_modes = modal_analysis.key(body_of(item), material.poisson, panels=True)
-    key = f"field-{field.VERSION}/{of_modes}/{material.poisson!r}/{ratio!r}"
+    reach = () if item.exact_hz is None else (item.exact_hz, item.size_m)
+    key = f"field-{field.VERSION}/{of_modes}/{material.poisson!r}/{ratio!r}/{reach}"
 
     def solve() -> bytes:
         modes, _, _ = solved(item, material, request, panels=True)
@@ -139,7 +143,9 @@ def source_of(item: FromFile, request: Request) -> solids.Source:
         stiffness, density = material.youngs_pa / own.youngs_pa, material.density_kg_m3 / own.density_kg_m3
         others.append((name, Ingredient(float(f"{stiffness:.9g}"), float(f"{density:.9g}"), material.poisson)))
     apart = item.parts == "apart"
-    return solids.Source(request.root / item.file, item.file, item.wall_m, item.unit, item.size_m, tuple(others), apart)
+    return solids.Source(
+        request.root / item.file, item.file, item.wall_m, item.unit, item.size_m, tuple(others), apart, item.mesher
+    )
 
 
 def other_materials(item: AnyBody) -> tuple[Material, ...]:
@@ -148,20 +154,42 @@ def other_materials(item: AnyBody) -> tuple[Material, ...]:
 
 
 def solved(item: AnyBody, material: Material, request: Request, panels: bool = False) -> tuple[Modes, Body, float]:
-    """The modes of the object's proportions, from the cache where they are known, and its first size (m)."""
-    poisson = material.poisson
+    """The modes of the object's proportions, from the cache where they are known, and its first size (m): N_MODES, or
+    so many more that they reach `exact_hz`."""
+    n_modes = N_MODES
+    while True:
+        modes, body, size_m = _solved(item, material, request, panels, n_modes)
+        reached_hz = float(modes.omega[-1]) * material.bar_speed_m_s / size_m / (2 * np.pi)
+        if item.exact_hz is None or reached_hz >= item.exact_hz:
+            return modes, body, size_m
+        if n_modes == MOST_MODES:
+            request.warn(
+                f"the object's modes are solved up to {reached_hz:,.0f} Hz, not to the {item.exact_hz:,.0f} of "
+                f"exact_hz: there are more than {MOST_MODES} of them"
+            )
+            return modes, body, size_m
+        n_modes = min(MOST_MODES, 2 * n_modes)
+
+
+def _solved(
+    item: AnyBody, material: Material, request: Request, panels: bool, n_modes: int
+) -> tuple[Modes, Body, float]:
+    """As `solved`; more modes take finer meshes."""
+    poisson, finer = material.poisson, math.sqrt(n_modes / N_MODES)
     if isinstance(item, FromFile):
-        source = source_of(item, request)
-        key = solids.key(source, poisson, panels)
-        data = request.cached(key, lambda: solids.solve(source, poisson, panels=panels, tell=request.tell).to_bytes())
+        source, dofs = source_of(item, request), round(USUAL_DOFS * finer)
+        key = solids.key(source, poisson, panels, n_modes, dofs)
+        data = request.cached(
+            key, lambda: solids.solve(source, poisson, n_modes, dofs, panels, request.tell).to_bytes()
+        )
         found = solids.Found.from_bytes(data)
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
         for note in (*found.notes, *notes):
             request.warn(note)
         return found.family.at(poisson), found.body, size_m
-    body = body_of(item)
-    key = modal_analysis.key(body, poisson, panels)
-    data = request.cached(key, lambda: modal_analysis.family(body, poisson, panels=panels).to_bytes())
+    body = replace(body_of(item), fineness=float(f"{finer:.6g}"))
+    key = modal_analysis.key(body, poisson, panels, n_modes)
+    data = request.cached(key, lambda: modal_analysis.family(body, poisson, n_modes, panels).to_bytes())
     return ModeFamily.from_bytes(data).at(poisson), body, item.size_m[0]
 
 

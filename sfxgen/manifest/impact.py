@@ -21,6 +21,13 @@ Three = Annotated[tuple[Length, Length, Length], Field(strict=False)]
 Wall = Annotated[float, Field(ge=0.0001, le=1)]
 Place = Annotated[float, Field(ge=-1000, le=1000)]
 
+ExactHz = Annotated[float, Field(ge=20, le=20_000)] | None
+_EXACT = Field(
+    None,
+    description="Up to which frequency its modes are solved one by one (Hz), at most 320 of them; without it the "
+    "lowest 64. Above, as many as a plate has stand in.",
+)
+
 SLENDEREST = 2000  # longest side over thickness: from 1000 on rounding raises the lowest modes, by a fifth at the end
 
 
@@ -28,6 +35,7 @@ class _Body(Spec):
     """What all bodies share: checks of proportion that no single field can make."""
 
     material: AnyMaterial = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
+    exact_hz: ExactHz = _EXACT
 
     @model_validator(mode="after")
     def _proportions(self) -> Self:
@@ -131,6 +139,12 @@ class FromFile(Spec):
         {},
         description="Materials of parts that differ from the rest, by the name of the part, of its mesh or of its "
         "material in the file: {handle: oak}.",
+    )
+    exact_hz: ExactHz = _EXACT
+    mesher: Literal["lattice", "tetwild"] = Field(
+        "lattice",
+        description="What fills a solid with tetrahedra: our own lattice, the same on every run, or pytetwild, which "
+        "`pip install 'sfxgen[tetwild]'` installs.",
     )
     parts: Literal["joined", "apart"] = Field(
         "joined", description="joined: one body; apart: its parts do not touch, and each rings by itself."

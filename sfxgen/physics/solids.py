@@ -23,6 +23,7 @@ from sfxgen.physics.meshing.distance import Distance, winding_at
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, SIDES, USUAL_DOFS, Solid, TooThin, filled, skin_sides
+from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.meshing.triangles import areas as areas_of
 from sfxgen.physics.modal import families
@@ -58,6 +59,7 @@ class Source:
     size_m: float | None = None
     others: tuple[tuple[str, Ingredient], ...] = ()
     apart: bool = False
+    mesher: str = "lattice"
 
     @property
     def is_mixed(self) -> bool:
@@ -95,8 +97,8 @@ class Found:
         return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
 
 
-def key(source: Source, poisson: float, panels: bool = False) -> str:
-    """Names the result of `solve(source, poisson)` in a cache, by the file's content; a solid's serves every size, and
+def key(source: Source, poisson: float, panels: bool = False, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> str:
+    """Names the result of `solve` with these in a cache, by the file's content; a solid's serves every size, and
     either a band of ratios about `poisson`, unless it is mixed. Raises MeshUnusable."""
     try:
         files = [source.path, *(source.path.parent / name for name in buffers(source.path))]
@@ -106,8 +108,9 @@ def key(source: Source, poisson: float, panels: bool = False) -> str:
         raise MeshUnusable(f"cannot read {source.name}: {reason}; expected a mesh file; check its path") from error
     wall = (source.wall_m, source.unit, source.size_m) if source.wall_m else ()
     mixed = (poisson, source.others, source.apart) if source.is_mixed else ()
-    options = (source.path.suffix.lower(), wall, *(mixed or (centre(poisson),)), N_MODES, USUAL_DOFS)
-    return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}{'/panels' * panels}"
+    options = (source.path.suffix.lower(), wall, *(mixed or (centre(poisson),)), n_modes, dofs)
+    mesher = "" if source.mesher == "lattice" else f"/{source.mesher}"
+    return f"solid-{VERSION}.{families.VERSION}/{content}/{options!r}{'/panels' * panels}{mesher}"
 
 
 @dataclass(frozen=True)
@@ -260,6 +263,8 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
         notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
     try:
         triangles = surface.triangles / float(surface.extent.max())
+        if source.mesher == "tetwild" and not source.wall_m:
+            return filled_by_tetwild(triangles, dofs, name), notes
         solid = filled(triangles, source.wall_m / size_m, dofs)
         if solid.lost > LOST and not source.wall_m:  # what is thinner than a cube of the lattice came apart
             solid = filled(triangles, 0.0, FINER * dofs)

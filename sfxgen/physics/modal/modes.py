@@ -22,9 +22,9 @@ SPARE = 8  # modes of each parity beyond its share
 MARGIN = 4  # … and beyond those, for other Poisson ratios
 
 
-def key(body: Body, poisson: float, panels: bool = False) -> str:
-    """Names the result of `family(body, poisson)` in a cache."""
-    of_body = f"{body}/{families.centre(poisson)!r}/{N_MODES}{'/panels' * panels}"
+def key(body: Body, poisson: float, panels: bool = False, n_modes: int = N_MODES) -> str:
+    """Names the result of `family` with these in a cache."""
+    of_body = f"{body}/{families.centre(poisson)!r}/{n_modes}{'/panels' * panels}"
     return f"modes-{VERSION}.{families.VERSION}/{of_body}"
 
 
