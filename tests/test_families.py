@@ -13,10 +13,10 @@ from scipy.sparse.linalg import splu
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics.meshing.tetrahedra import filled
 from sfxgen.physics.modal.families import BANDS, ModeFamily, centre
+from sfxgen.physics.modal.meshed import family_of_solid
 from sfxgen.physics.modal.modes import _family, family, key
 from sfxgen.physics.modal.ordering import dissected, unknowns_dissected
 from sfxgen.physics.modal.shapes import Body
-from sfxgen.physics.solids import family_of_solid
 
 BAR = Body("bar", (1.0, 0.1, 0.05))
 ENDS = [(low, high) for (low, _), (high, _) in itertools.pairwise(((0.0, 0.0), *BANDS[:-1]))]

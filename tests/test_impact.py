@@ -16,7 +16,8 @@ from scipy.signal import butter, sosfiltfilt
 import sfxgen
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
-from sfxgen.generate.impact import _ringing, body_of, render, solved, struck
+from sfxgen.generate.impact import _ringing, render, struck
+from sfxgen.generate.objects import body_of, solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS

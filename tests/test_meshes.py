@@ -22,9 +22,10 @@ from sfxgen.physics.meshing.meshes import cleaned, read_surface, scaled_m
 from sfxgen.physics.meshing.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
 from sfxgen.physics.meshing.tetrahedra import TooThin, filled, skin_sides
 from sfxgen.physics.modal.elements import assembled
+from sfxgen.physics.modal.meshed import family_of_solid
 from sfxgen.physics.modal.modes import solve
 from sfxgen.physics.modal.shapes import Array, Body, Mesh
-from sfxgen.physics.solids import Found, Source, family_of_solid
+from sfxgen.physics.solids import Found, Source
 from sfxgen.plan import plan_project
 
 BALL = trimesh.creation.icosphere(subdivisions=5, radius=0.5)
@@ -441,9 +442,7 @@ def test_a_mesh_of_a_manifest_sounds_and_is_solved_once(folder: Path) -> None:
 def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytetwild", None)
     trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
-    with pytest.raises(
-        MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"
-    ):
+    with pytest.raises(MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"):
         solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
 
 

@@ -14,7 +14,8 @@ from scipy.signal import butter, sosfiltfilt
 from scipy.special import spherical_jn, spherical_yn
 
 from sfxgen.draw import Draw
-from sfxgen.generate.impact import field_of, heard, render, struck
+from sfxgen.generate.impact import heard, render, struck
+from sfxgen.generate.objects import field_of
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import render as render_scene
 from sfxgen.manifest.impact import FromFile, Impact

@@ -12,10 +12,11 @@ from sfxgen.physics.meshing import walls
 from sfxgen.physics.meshing.remesh import fine, remeshed
 from sfxgen.physics.meshing.sheets import of_both_sides, of_wall
 from sfxgen.physics.meshing.triangles import areas
+from sfxgen.physics.modal.meshed import family_of_shell
 from sfxgen.physics.modal.modes import solve
 from sfxgen.physics.modal.shapes import Array, Body, Index
 from sfxgen.physics.modal.shells import Facets, assembled_shell
-from sfxgen.physics.solids import Source, family_of_shell
+from sfxgen.physics.solids import Source
 from sfxgen.physics.solids import solve as solve_file
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]])

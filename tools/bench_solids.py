@@ -27,8 +27,8 @@ def usual() -> dict[str, float]:
     from sfxgen.manifest.materials import MATERIALS
     from sfxgen.physics import strike
     from sfxgen.physics.modal.families import ModeFamily
+    from sfxgen.physics.modal.meshed import family_of_solid
     from sfxgen.physics.modal.shapes import Body
-    from sfxgen.physics.solids import family_of_solid
 
     started = time.perf_counter()
     part = block(USUAL_DOFS)
@@ -60,7 +60,7 @@ def usual() -> dict[str, float]:
 def largest() -> dict[str, float]:
     """Seconds of a solve at the size bound; the process's peak memory (GB) comes with it."""
     from sfxgen.physics.meshing.tetrahedra import MOST_DOFS
-    from sfxgen.physics.solids import family_of_solid
+    from sfxgen.physics.modal.meshed import family_of_solid
 
     part = block(MOST_DOFS)
     started = time.process_time()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sfxgen.generate.impact import field_of, solved
+from sfxgen.generate.objects import field_of, solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import OwnMaterial, constants

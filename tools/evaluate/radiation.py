@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from sfxgen.generate.impact import body_of
+from sfxgen.generate.objects import body_of
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import constants
 from sfxgen.physics.air.field import field
