@@ -17,7 +17,7 @@ from sfxgen.manifest.linked import buffers
 from sfxgen.physics.meshing.distance import Distance, winding_at
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
-from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, USUAL_DOFS, Solid, TooThin, filled
+from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooThin, filled
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal import families
@@ -258,7 +258,7 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
             return filled_by_tetwild(triangles, dofs, name), notes
         solid = filled(triangles, source.wall_m / size_m, dofs)
         if solid.lost > LOST and not source.wall_m:  # what is thinner than a cube of the lattice came apart
-            solid = filled(triangles, 0.0, FINER * dofs)
+            solid = filled(triangles, 0.0, min(FINER * dofs, MOST_DOFS))
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "

@@ -115,7 +115,8 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
         mesh = stuff(Level(triangles * stretch, wall, cell), low * stretch, high * stretch, cell)
         found = 3 * (len(mesh.points) + len(_edges(mesh.cells)[0])) if len(mesh.cells) else 0
         limit = MOST_DOFS if wall else dofs
-        if found and (found <= 1.15 * limit if wall else 0.75 * limit < found <= 1.15 * limit):
+        most = min(1.15 * limit, 1.05 * MOST_DOFS)
+        if found and (found <= most if wall else 0.75 * limit < found <= most):
             break
         cell *= (found / limit) ** (1 / 3) if found else 0.6
         if wall and cell * FEWEST_LAYERS > wall:
