@@ -36,10 +36,10 @@ class Shoebox(Spec):
         (2.1, 1.6, 1.0), description="Where it sounds (m)."
     )
     listener_m: Annotated[tuple[Within, Within, Within], Field(strict=False)] = Field(
-        (4.3, 2.7, 1.6), description="Where it is heard (m)."
+        (3.0, 2.2, 1.4), description="Where it is heard (m)."
     )
     absorption: Annotated[tuple[Absorption, ...], Field(strict=False, min_length=6, max_length=6)] = Field(
-        (0.1, 0.1, 0.12, 0.15, 0.18, 0.2),
+        (0.15, 0.15, 0.2, 0.25, 0.3, 0.35),
         description="Share of the energy that the walls take, at 125, 250, 500, 1000, 2000 and 4000 Hz.",
     )
 
