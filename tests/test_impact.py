@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from keeping import keeping
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.signal import butter, sosfiltfilt
@@ -28,16 +29,7 @@ from sfxgen.physics.modal.modes import solve
 PRESETS: dict[str, Any] = yaml.safe_load(
     (Path(sfxgen.__file__).parent / "manifest" / "presets" / "impact.yaml").read_text(encoding="utf-8")
 )
-STORE: dict[str, bytes] = {}
-
-
-def cached(key: str, make: Callable[[], bytes]) -> bytes:
-    if key not in STORE:
-        STORE[key] = make()
-    return STORE[key]
-
-
-REQUEST = Request(cached=cached)
+REQUEST = keeping()
 
 
 def at_intensity(*places: float, seed: int = 1) -> list[Draw]:
@@ -145,7 +137,7 @@ def test_damping_shortens_and_a_large_body_is_lower() -> None:
 
 def test_a_length_that_the_manifest_sets_is_kept_and_ends_quietly() -> None:
     spec = Impact.model_validate(PRESETS["church_bell"]["impact"])
-    takes = render(spec, [Draw(i) for i in range(2)], Request(duration_s=0.75, cached=cached))
+    takes = render(spec, [Draw(i) for i in range(2)], Request(duration_s=0.75, cached=REQUEST.cached))
     for take in takes:
         assert take.n_frames == 36_000
         assert np.abs(take.samples[0, -20:]).max() < 1e-3 * take.peak
@@ -154,7 +146,7 @@ def test_a_length_that_the_manifest_sets_is_kept_and_ends_quietly() -> None:
 def test_a_low_rate_leaves_the_high_partials_out() -> None:
     """At 16 kHz no partial above 7.2 kHz is made, and none comes back as an alias: what is left sounds the same."""
     spec = Impact.model_validate(PRESETS["hand_bell"]["impact"])
-    (audio,) = render(spec, [Draw(1)], Request(rate_hz=16_000, cached=cached))
+    (audio,) = render(spec, [Draw(1)], Request(rate_hz=16_000, cached=REQUEST.cached))
     assert audio.rate_hz == 16_000
     bronze, body = MATERIALS["bronze"], body_of(spec.object)
     partials = strike.partials(
@@ -217,7 +209,7 @@ def test_one_solve_serves_every_size_and_material_of_one_shape() -> None:
 
     def noting(key: str, make: Callable[[], bytes]) -> bytes:
         keys.append(key)
-        return cached(key, make)
+        return REQUEST.cached(key, make)
 
     for size, material in ((0.1, "granite"), (0.7, "granite"), (0.3, "marble")):  # both have ν = 0.25
         item = {"shape": "box", "size_m": [size, size * 0.5, size * 0.25], "material": material}
@@ -268,7 +260,7 @@ def test_every_preset_makes_three_sane_takes(name: str) -> None:
     assert set(preset) <= {"caption", "words", "duration_s", "loop", "impact"}
     assert preset["words"] == [word.lower() for word in preset["words"]]
     spec = Impact.model_validate(preset["impact"])
-    takes = render(spec, at_intensity(0, 0.5, 1), Request(duration_s=preset.get("duration_s"), cached=cached))
+    takes = render(spec, at_intensity(0, 0.5, 1), Request(duration_s=preset.get("duration_s"), cached=REQUEST.cached))
     for take in takes:
         # Full scale is 140 dB a metre away: a slammed door may pass it before mastering.
         assert 2e-4 < take.peak < 10
@@ -281,7 +273,7 @@ def test_every_preset_makes_three_sane_takes(name: str) -> None:
 def test_variations_of_a_preset_lie_within_12_db(name: str) -> None:
     """K-weighted level (BS.1770-4) of eight draws over the preset's whole range of speeds and places."""
     spec = Impact.model_validate(PRESETS[name]["impact"])
-    request = Request(duration_s=PRESETS[name].get("duration_s"), cached=cached)
+    request = Request(duration_s=PRESETS[name].get("duration_s"), cached=REQUEST.cached)
     takes = render(spec, [Draw(s) for s in range(8)], request)
     loudest = max(take.peak for take in takes)  # quiet sets are raised before they are gated
     levels = [read(take.samples.astype(float) / loudest, take.rate_hz).lufs() for take in takes]

@@ -1,4 +1,4 @@
-"""Bodies from mesh files: the surface as read, the tetrahedra that fill it, its modes, and the sound by a manifest."""
+"""Bodies from mesh files: the surface as read, what is mended and what is refused, and the sound by a manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from beams import nearest_error, timoshenko
 
 from sfxgen.draw import Draw
 from sfxgen.errors import MeshUnusable
@@ -17,212 +16,14 @@ from sfxgen.generate.impact import render, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.physics import solids
-from sfxgen.physics.meshing.distance import Distance, split, winding
 from sfxgen.physics.meshing.meshes import cleaned, read_surface, scaled_m
-from sfxgen.physics.meshing.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
-from sfxgen.physics.meshing.tetrahedra import TooThin, filled, skin_sides
+from sfxgen.physics.meshing.tetrahedra import filled
 from sfxgen.physics.modal.elements import assembled
-from sfxgen.physics.modal.meshed import family_of_solid
-from sfxgen.physics.modal.modes import solve
-from sfxgen.physics.modal.shapes import Array, Body, Mesh
+from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.solids import Found, Source
 from sfxgen.plan import plan_project
 
 BALL = trimesh.creation.icosphere(subdivisions=5, radius=0.5)
-ROOM = np.full(3, 0.7)
-
-
-def turned(vector: Array) -> Array:
-    """By a fixed rotation along no axis."""
-    axes, _ = np.linalg.qr(np.array([[1.0, 2.0, 0.3], [0.2, 1.0, -1.0], [-1.0, 0.4, 1.0]]))
-    return np.asarray(vector @ axes)
-
-
-def ball(points: Array, start: Array | None) -> Array:
-    return np.asarray(np.linalg.norm(points, axis=1) - 0.5)
-
-
-def block(points: Array, start: Array | None) -> Array:
-    beyond = np.abs(turned(points)) - np.array([0.5, 0.3, 0.1])
-    return np.asarray(np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0))
-
-
-def ring(points: Array, start: Array | None) -> Array:
-    p = turned(points)
-    return np.asarray(np.hypot(np.hypot(p[:, 0], p[:, 1]) - 0.35, p[:, 2]) - 0.12)
-
-
-# --- tetrahedra -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("level", [ball, block, ring])
-@pytest.mark.parametrize("cell", [0.15, 0.08, 0.05])
-def test_dihedral_angles_keep_the_papers_bound_and_the_skin_is_closed(
-    level: Callable[[Array, Array | None], Array], cell: float
-) -> None:
-    mesh = stuff(level, -ROOM, ROOM, cell)
-    angles = dihedral_angles_deg(mesh.points, mesh.cells)
-    assert len(angles) > 100
-    assert angles.min() > DIHEDRAL_DEG[0]
-    assert angles.max() < DIHEDRAL_DEG[1]
-    sides = skin_sides(mesh.cells)
-    corners = mesh.cells[sides[:, None] // 4, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])[sides % 4]]
-    edges = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2)
-    forth, back = {tuple(e) for e in edges.tolist()}, {tuple(e) for e in edges[:, ::-1].tolist()}
-    assert forth == back, "every side of a skin's triangle is met by another, the other way round"
-    assert np.abs(level(mesh.points[mesh.on_surface], None)).max() < 0.02 * cell
-
-
-def test_volume_converges_with_the_square_of_the_lattice() -> None:
-    cells = np.array([0.2, 0.1, 0.05])
-    errors = []
-    for cell in cells:
-        mesh = stuff(ball, -ROOM, ROOM, cell)
-        errors.append(1 - volumes(mesh.points, mesh.cells).sum() / (np.pi / 6))
-    order = np.polyfit(np.log(cells), np.log(errors), 1)[0]
-    assert 1.8 < order < 2.3
-
-
-@pytest.mark.parametrize("dofs", [3_000, 20_000])
-def test_a_filled_ball_has_the_balls_volume(dofs: int) -> None:
-    _, _, volume = assembled(filled(BALL.triangles, dofs=dofs).part, 0.3)
-    assert volume == pytest.approx(np.pi / 6, rel=0.01)
-
-
-def test_the_number_of_unknowns_is_about_what_is_asked() -> None:
-    for dofs in (4_000, 12_000):
-        part = filled(trimesh.creation.box((1, 0.5, 0.4)).triangles, dofs=dofs).part
-        assert 0.6 * dofs < 3 * part.nodes.shape[1] <= 1.15 * dofs
-
-
-def test_a_wall_too_thin_for_the_lattice_is_refused_with_the_least_that_would_do() -> None:
-    with pytest.raises(TooThin) as caught:
-        filled(BALL.triangles, wall=0.001)
-    assert 0.005 < caught.value.least < 0.2
-
-
-# --- distance -------------------------------------------------------------------------------------------------------
-
-
-def test_distance_and_side_of_a_box_are_exact() -> None:
-    box = trimesh.creation.box((1.0, 0.6, 0.2)).triangles
-    axes = [np.linspace(-0.7, 0.7, 15) + 0.0123] * 3
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    beyond = np.abs(points) - np.array([0.5, 0.3, 0.1])
-    expected = np.linalg.norm(np.maximum(beyond, 0), axis=1) + np.minimum(beyond.max(axis=1), 0)
-    place, distance = Distance(split(np.asarray(box), 0.2)).nearest(points)
-    np.testing.assert_allclose(distance, np.abs(expected), atol=1e-9)
-    np.testing.assert_allclose(np.linalg.norm(points - place, axis=1), distance, atol=1e-12)
-    np.testing.assert_allclose(winding(points, np.asarray(box)), (expected < 0).astype(float), atol=1e-12)
-
-
-def test_a_hole_is_outvoted_and_parts_may_overlap() -> None:
-    points = np.array([[0.01, 0.02, 0.03], [0.31, 0.02, 0.03], [0.9, 0.02, 0.03]])
-    holed = BALL.triangles[20:]
-    other = BALL.triangles + np.array([0.4, 0, 0])
-    assert list(winding(points, holed) > 0.5) == [True, True, False]
-    assert list(winding(points, np.concatenate([BALL.triangles, other])) > 0.5) == [True, True, False]
-    assert winding(points[1:2], np.concatenate([BALL.triangles, other]))[0] == pytest.approx(2)
-
-
-# --- modes ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_ball_from_our_own_mesher_has_lambs_frequencies() -> None:
-    """ω R / c_s within 1 %, with their multiplicities; six rigid motions under 1 Hz for steel of 10 cm."""
-    poisson = 0.29
-    lamb = [2.501] * 5 + [2.645] * 5 + [3.510] * 3 + [3.865] * 7 + [3.933] * 7
-    part = filled(BALL.triangles, dofs=6_000).part
-    found = family_of_solid(part, poisson, len(lamb)).at(poisson).omega / 2 * np.sqrt(2 * (1 + poisson))
-    np.testing.assert_allclose(found, lamb, rtol=0.01)
-    K, M, _ = assembled(part, poisson)
-    turns = [np.cross(np.eye(3)[axis], part.nodes.T) for axis in range(3)]
-    shifts = [np.broadcast_to(np.eye(3)[axis], part.nodes.T.shape) for axis in range(3)]
-    for motion in (m.ravel() for m in turns + shifts):
-        assert np.sqrt(abs(motion @ (K @ motion)) / (motion @ (M @ motion))) * 5048 / 0.1 / (2 * np.pi) < 1
-
-
-def test_lambs_sixth_frequency_is_there() -> None:
-    """η = 4.870, degree 0 to 4 between it and the others: the nearest mode within 1 %."""
-    part = filled(BALL.triangles, dofs=8_000).part
-    found = family_of_solid(part, 0.29, 60).at(0.29).omega / 2 * np.sqrt(2 * 1.29)
-    assert np.abs(found - 4.870).min() < 0.01 * 4.870
-
-
-def test_frequencies_converge_faster_than_the_square_of_the_lattice() -> None:
-    exact, cells, errors = 2.50113, [], []
-    for dofs in (1_500, 4_000, 12_000):
-        solid = filled(BALL.triangles, dofs=dofs)
-        found = family_of_solid(solid.part, 0.29, 5).at(0.29).omega.mean() / 2 * np.sqrt(2 * 1.29)
-        cells.append(solid.cell)
-        errors.append(abs(found / exact - 1))
-    assert errors[-1] < 1e-3
-    assert np.polyfit(np.log(cells), np.log(errors), 1)[0] > 1.5
-
-
-def test_a_bar_of_tetrahedra_rings_as_our_bar_of_hexahedra() -> None:
-    size = (1.0, 0.2, 0.15)
-    expected = solve(Body("bar", size), 0.29).omega[:10]
-    part = filled(trimesh.creation.box(size).triangles, dofs=12_000).part
-    np.testing.assert_allclose(family_of_solid(part, 0.29, 10).at(0.29).omega, expected, rtol=0.01)
-
-
-@pytest.mark.parametrize("askew", [False, True])
-def test_a_steel_bar_from_a_surface_has_timoshenko_s_frequencies(askew: bool) -> None:
-    """300 × 20 × 15 mm through our own mesher: the first six in each plane within 0.5 %, along the lattice or askew."""
-    poisson, sides = 0.29, (20 / 300, 15 / 300)
-    bar = trimesh.creation.box((1.0, *sides))
-    if askew:
-        bar.apply_transform(trimesh.transformations.euler_matrix(0.3, 0.5, 0.7))  # type: ignore[no-untyped-call]
-    length = 1 / float(np.ptp(bar.vertices, axis=0).max())  # in the longest side of the box around it
-    part = filled(bar.triangles * length).part
-    found = family_of_solid(part, poisson, 40).at(poisson).omega * length
-    cowper = 10 * (1 + poisson) / (12 + 11 * poisson)
-    for side in sides:
-        assert nearest_error(found, timoshenko(1.0, side / np.sqrt(12), cowper, poisson, 6)) < 0.005
-
-
-@pytest.mark.parametrize("size", [(1.0, 0.6, 0.33), (1.0, 1.0, 1.0), (1.0, 0.3, 0.05), (1.0, 0.07, 0.05)])
-def test_a_box_keeps_its_volume_and_its_edges(size: tuple[float, float, float]) -> None:
-    part = filled(trimesh.creation.box(size).triangles, dofs=15_000).part
-    assert assembled(part, 0.3)[2] == pytest.approx(np.prod(size), rel=0.005)
-    np.testing.assert_allclose(np.ptp(part.nodes, axis=1), size, rtol=1e-6)
-
-
-def test_a_shell_from_a_surface_rings_as_our_tube() -> None:
-    """A cylinder's side without ends, given a wall: the tube of that wall about its middle radius."""
-    wall = 0.2
-    pipe = trimesh.creation.cylinder(radius=0.5 - wall / 2, height=1.5, sections=96, cap=True)
-    side = pipe.triangles[np.abs(pipe.face_normals[:, 2]) < 0.5]
-    expected = solve(Body("tube", (1.0, 1.5), wall), 0.3).omega[:4]
-    found = family_of_solid(filled(side, wall).part, 0.3, 4).at(0.3).omega
-    np.testing.assert_allclose(found, expected, rtol=0.06)  # open edges come out rounded: half a wall longer
-
-
-def test_parts_that_nearly_touch_ring_as_one() -> None:
-    """A bar sawn through, glued over a gap of two thirds of a cube of the lattice, rings as the whole within 10 %."""
-    whole = solve(Body("bar", (1.0, 0.2, 0.15)), 0.29).omega[:4]
-    half, away = trimesh.creation.box((0.48, 0.2, 0.15)).triangles, np.array([0.26, 0, 0])
-    halves = np.concatenate([half + away, half - away])
-    solid = filled(halves, dofs=12_000)
-    assert solid.lost == 0
-    assert solid.part.n_unknowns < solid.part.nodes.shape[1]
-    np.testing.assert_allclose(family_of_solid(solid.part, 0.29, 4).at(0.29).omega, whole, rtol=0.1)
-
-
-def test_parts_that_are_apart_are_told(tmp_path: Path) -> None:
-    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.05)
-    far = ball.copy().apply_translation((0.3, 0, 0)).apply_scale(0.8)
-    corners = np.concatenate([ball.triangles, far.triangles])
-    trimesh.Trimesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)).export(tmp_path / "two.stl")
-    (note,) = solids.solve(Source(tmp_path / "two.stl", "two.stl"), 0.3, 8, 2_000).notes
-    assert "two.stl has loose parts: the largest rings, and 33% of the volume was left out" in note
-
-
-def test_the_first_cell_of_every_mesh_is_well_shaped() -> None:
-    part = filled(trimesh.creation.torus(0.4, 0.1).triangles, dofs=6_000).part
-    straight = Mesh(part.nodes, part.cells)
-    assert volumes(straight.nodes.T, straight.cells[:4].T).min() > 0
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -444,15 +245,3 @@ def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: py
     trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
     with pytest.raises(MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"):
         solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
-
-
-def test_tetwild_fills_a_body_as_our_lattice_does(tmp_path: Path) -> None:
-    """The same lowest modes within 1 %, where it is installed."""
-    pytest.importorskip("pytetwild")
-    trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
-    ours, theirs = (
-        solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher=mesher), 0.3, 12, 12_000)
-        for mesher in ("lattice", "tetwild")
-    )
-    np.testing.assert_allclose(theirs.family.at(0.3).omega, ours.family.at(0.3).omega, rtol=0.01)
-    assert 6_000 < theirs.n_dofs < 24_000

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from keeping import keeping
 from modal_players import PLAYERS, compiled_for_unity
 from modal_reference import Array, Bank, Hit, amplitudes, knock, ring
 from patience import run_or_skip
@@ -45,16 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
 PRESETS: dict[str, Any] = yaml.safe_load(
     (Path(sfxgen.__file__).parent / "manifest" / "presets" / "impact.yaml").read_text(encoding="utf-8")
 )
-STORE: dict[str, bytes] = {}
-
-
-def cached(key: str, make: Callable[[], bytes]) -> bytes:
-    if key not in STORE:
-        STORE[key] = make()
-    return STORE[key]
-
-
-REQUEST = Request(cached=cached)
+REQUEST = keeping()
 
 
 def spec_of(body: str, **keys: Any) -> Impact:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import trimesh
+from keeping import keeping
 from scipy.signal import butter, sosfiltfilt
 from scipy.special import spherical_jn, spherical_yn
 
@@ -39,16 +39,7 @@ STEEL = MATERIALS["steel"]
 
 
 _known: dict[str, bytes] = {}
-
-
-def cached(key: str, make: Callable[[], bytes]) -> bytes:
-    """Of this module's tests: a field of a body is solved once."""
-    if key not in _known:
-        _known[key] = make()
-    return _known[key]
-
-
-REQUEST = Request(cached=cached)
+REQUEST = keeping(_known)
 
 
 def hankel(z: float, slope: bool = False) -> complex:
