@@ -14,6 +14,7 @@ from sfxgen.physics import solids
 from sfxgen.physics.meshing.distance import Distance, split, winding, winding_at
 from sfxgen.physics.meshing.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
 from sfxgen.physics.meshing.tetrahedra import TooThin, filled, skin_sides
+from sfxgen.physics.meshing.triangles import first_of_each, unique_points
 from sfxgen.physics.modal.elements import assembled
 from sfxgen.physics.modal.meshed import family_of_solid
 from sfxgen.physics.modal.modes import solve
@@ -106,6 +107,25 @@ def test_distance_and_side_of_a_box_are_exact() -> None:
     np.testing.assert_allclose(distance, np.abs(expected), atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(points - place, axis=1), distance, atol=1e-12)
     np.testing.assert_allclose(winding(points, np.asarray(box)), (expected < 0).astype(float), atol=1e-12)
+
+
+def test_triangles_left_aside_would_not_have_been_nearer() -> None:
+    """Of needles and of points on their very corners, the least of the distances to each one."""
+    draw = np.random.default_rng(1)
+    corners = draw.random((40, 1, 3)) + np.array([0.3, 0.01, 0.01]) * draw.random((40, 3, 3))
+    points = np.concatenate([draw.random((200, 3)), corners[:, 0]])
+    _, distance = Distance(corners).nearest(points)
+    each = [Distance(corners[i : i + 1]).nearest(points)[1] for i in range(len(corners))]
+    np.testing.assert_array_equal(distance, np.min(each, axis=0))
+
+
+def test_equal_points_and_faces_are_found_as_numpy_finds_them() -> None:
+    draw = np.random.default_rng(1)
+    points, faces = draw.integers(0, 4, (300, 3)) / 4, draw.integers(0, 6, (300, 3))
+    for found, expected in zip(unique_points(points), np.unique(points, axis=0, return_inverse=True), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    expected = np.sort(np.unique(np.sort(faces, axis=1), axis=0, return_index=True)[1])
+    np.testing.assert_array_equal(first_of_each(faces), expected)
 
 
 def test_a_hole_is_outvoted_and_parts_may_overlap() -> None:

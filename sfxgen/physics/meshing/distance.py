@@ -12,7 +12,8 @@ from sfxgen.physics.modal.shapes import Array
 Index = NDArray[np.int64]
 
 _FIRST, _MOST = 8, 64  # triangles looked at for each point
-MOST_BINS = 200  # of triangles along a side
+_MARGIN = 1e-9  # of a triangle: more than distances near one are rounded by
+MOST_BINS = 400  # of triangles along a side
 ASIDE = np.array([4.1e-7, 6.2e-7, 7.3e-7])  # of the body's sides: rays that meet corners and edges would miss them
 _CHUNK = 1 << 20  # pairs worked on at once: bounds memory
 
@@ -23,7 +24,8 @@ class Distance:
     def __init__(self, triangles: Array) -> None:
         self.triangles = triangles
         centres = triangles.mean(axis=1)
-        self._reach = float(np.linalg.norm(triangles - centres[:, None], axis=2).max())
+        self._radii = np.linalg.norm(triangles - centres[:, None], axis=2).max(axis=1)
+        self._reach = float(self._radii.max())
         self._tree = cKDTree(centres)
 
     def nearest(self, points: Array, near: float = np.inf) -> tuple[Array, Array]:
@@ -38,17 +40,37 @@ class Distance:
         distance = np.minimum(distance, limit)
         place = points.copy()
         k = min(_FIRST, len(self.triangles))
+        bound = np.full(len(points), np.inf)
         while len(left):
-            centre_distance, index = map(np.asarray, self._tree.query(points[left], k=np.arange(1, k + 1)))
-            rows = max(1, _CHUNK // k)
-            for start in range(0, len(left), rows):
-                some = left[start : start + rows]
-                place[some], distance[some] = _best(points[some], self.triangles[index[start : start + rows]])
+            away, index = map(np.asarray, self._tree.query(points[left], k=np.arange(1, k + 1)))
+            for start in range(0, len(left), max(1, _CHUNK // k)):
+                rows = slice(start, start + max(1, _CHUNK // k))
+                some = left[rows]
+                place[some], distance[some] = self._best(points[some], index[rows], away[rows], bound[some])
             if k in (_MOST, len(self.triangles)) or self._reach < 0.2 * near:
                 break
-            left = left[centre_distance[:, -1] - self._reach < distance[left]]
-            k = min(2 * k, _MOST, len(self.triangles))
+            bound[left] = distance[left]
+            unsure = left[away[:, -1] - self._reach < distance[left]]
+            # Where the most are unsure of the nearest, as among needles, twice as many would not do either.
+            k = min(2 * k if len(unsure) < len(left) / 2 else _MOST, len(self.triangles))
+            left = unsure
         return place, distance
+
+    def _best(self, points: Array, index: Index, away: Array, bound: Array) -> tuple[Array, Array]:
+        """Of each point's candidates [n, k], so far away by their centres, the nearest point [n, 3] and its distance
+        [n]. Only of those that may be nearer than the first one, and than `bound` [n], the distance is worked out."""
+        n, k = index.shape
+        first = _closest(points, self.triangles[index[:, 0]])
+        bound = np.minimum(bound, np.linalg.norm(first - points, axis=1)) + _MARGIN * self._reach
+        rows, columns = np.nonzero(away - self._radii[index] <= bound[:, None])
+        places = _closest(points[rows], self.triangles[index[rows, columns]])
+        distance = np.full((n, k), np.inf)
+        distance[rows, columns] = np.linalg.norm(places - points[rows], axis=1)
+        best = distance.argmin(axis=1)
+        number = np.zeros((n, k), dtype=np.int64)
+        number[rows, columns] = np.arange(len(rows))
+        every = np.arange(n)
+        return places[number[every, best]], distance[every, best]
 
     def normals(self, points: Array) -> Array:
         """Of points on the surface [n, 3], the unit normal of a triangle that each lies on, [n, 3]."""
@@ -59,16 +81,6 @@ class Distance:
         best = corners[np.arange(len(points)), np.linalg.norm(gap, axis=2).argmin(axis=1)]
         normal = normals(best)
         return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))
-
-
-def _best(points: Array, triangles: Array) -> tuple[Array, Array]:
-    """Of each point's own triangles [n, k, 3, 3], the nearest point [n, 3] and its distance [n]."""
-    n, k = triangles.shape[:2]
-    places = _closest(np.repeat(points, k, axis=0), triangles.reshape(-1, 3, 3)).reshape(n, k, 3)
-    distance = np.linalg.norm(places - points[:, None], axis=2)
-    best = distance.argmin(axis=1)
-    rows = np.arange(n)
-    return places[rows, best], distance[rows, best]
 
 
 def _closest(points: Array, triangles: Array) -> Array:
@@ -151,7 +163,7 @@ def _met(points: Array, triangles: Array) -> tuple[Index, Index]:
     """Pairs of a point [n, 2] and a triangle [m, 3, 2] that lie in one cell of a grid, every pair that meets among
     them."""
     low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
-    n = int(np.clip(np.sqrt(len(triangles)), 1, MOST_BINS))
+    n = int(np.clip(2 * np.sqrt(len(triangles)), 1, MOST_BINS))
     edges = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, n + 1)[1:-1]
     first, last = (np.stack([np.searchsorted(e, c) for e, c in zip(edges, corner.T, strict=True)])
                    for corner in (triangles.min(axis=1), triangles.max(axis=1)))  # fmt: skip

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing.distance import split
-from sfxgen.physics.meshing.triangles import areas, normals, point_normals
+from sfxgen.physics.meshing.triangles import areas, first_of_each, normals, point_normals, unique_points
 from sfxgen.physics.modal.shapes import Array, Index
 
 FINENESS = 3.5  # fine edges along a wanted one
@@ -30,7 +30,9 @@ def remeshed(points: Array, faces: Index, edge: float) -> tuple[Array, Index]:
     """The surface with edges of about that length: points [n, 3] and faces [m, 3], turned as the given ones are."""
     points, faces = fine(points, faces, edge / FINENESS)
     rim = _kept_edges(points, faces)
-    sides = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
+    sides = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    name = np.unique(sides.min(axis=1) * len(points) + sides.max(axis=1))
+    sides = np.stack([name // len(points), name % len(points)], axis=1)
     whole, along = _graph(points, sides), _graph(points, rim)
     corners = _corners(points, rim)
     lines = _centred(points, along, _scattered(along, corners, np.unique(rim), edge), corners)
@@ -40,8 +42,7 @@ def remeshed(points: Array, faces: Index, edge: float) -> tuple[Array, Index]:
     owner[edged] = _owners(along, lines)[edged]  # or a cluster from within would cut a corner off the rim
     found = np.searchsorted(seeds, owner)[faces]
     found = found[(found[:, 0] != found[:, 1]) & (found[:, 1] != found[:, 2]) & (found[:, 2] != found[:, 0])]
-    _, first = np.unique(np.sort(found, axis=1), axis=0, return_index=True)
-    return _welded(points[seeds], found[np.sort(first)], edge)
+    return _welded(points[seeds], found[first_of_each(found)], edge)
 
 
 def fine(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
@@ -49,7 +50,7 @@ def fine(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
 
     Neighbours halve a side they share at the same points, so that they still meet. Needles leave dust, which is merged.
     """
-    places, index = np.unique(split(points[faces], longest).reshape(-1, 3), axis=0, return_inverse=True)
+    places, index = unique_points(split(points[faces], longest).reshape(-1, 3))
     index = index.reshape(-1, 3)
     area = float(areas(places[index]).sum())
     return _dusted(places, index, longest) if len(places) > DUSTY * area / longest**2 else (places, index)
@@ -67,8 +68,7 @@ def _dusted(points: Array, faces: Index, longest: float) -> tuple[Array, Index]:
     _, first, index = np.unique(name, return_index=True, return_inverse=True)
     faces = index[faces]
     faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])]
-    _, once = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    return points[first], faces[np.sort(once)]
+    return points[first], faces[first_of_each(faces)]
 
 
 def _kept_edges(points: Array, faces: Index) -> Index:
@@ -78,7 +78,9 @@ def _kept_edges(points: Array, faces: Index) -> Index:
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
     name = ends.min(axis=1) * len(points) + ends.max(axis=1)
     order = np.argsort(name, kind="stable")
-    names, start, count = np.unique(name[order], return_index=True, return_counts=True)
+    name = name[order]
+    start = np.flatnonzero(np.concatenate([[True], name[1:] != name[:-1]]))
+    names, count = name[start], np.diff(start, append=len(name))
     kept = count != 2
     pair = start[count == 2]
     cosine = (normal[order[pair] // 3] * normal[order[pair + 1] // 3]).sum(axis=1)
@@ -156,8 +158,7 @@ def _welded(points: Array, faces: Index, edge: float) -> tuple[Array, Index]:
     middle = np.stack([np.bincount(same, points[:, k]) for k in range(3)], axis=1) / count[:, None]
     faces = same.astype(np.int64)[faces]
     faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])]
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    faces = faces[np.sort(first)]
+    faces = faces[first_of_each(faces)]
     faces = faces[areas(middle[faces]) > SLIVER * edge**2]
     used, faces = np.unique(faces, return_inverse=True)
     return middle[used], faces.reshape(-1, 3)

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing.distance import Distance, split, winding, winding_at
 from sfxgen.physics.meshing.stuffing import Tetrahedra, compact, stuff, volumes
-from sfxgen.physics.meshing.triangles import areas, enclosed, normals
+from sfxgen.physics.meshing.triangles import areas, enclosed, normals, unique_points
 from sfxgen.physics.modal.elements import jacobians
 from sfxgen.physics.modal.shapes import Array, Mesh
 
@@ -55,8 +55,9 @@ class Level:
         middles, across = pieces.mean(axis=1), normals(pieces)
         step = INSIDE * float(np.ptp(middles, axis=0).max())
         across *= step / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-300)
-        both = [winding_at(middles + side, self._triangles) > 0.5 for side in (across, -across)]
-        return np.asarray(both[0] & both[1])
+        within = winding_at(middles + across, self._triangles) > 0.5
+        within[within] = winding_at((middles - across)[within], self._triangles) > 0.5
+        return np.asarray(within)
 
     def __call__(self, points: Array, start: Array | None) -> Array:
         place, distance = self._distance.nearest(points, self._near)
@@ -130,10 +131,10 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
 
 def _overlaps(triangles: Array) -> bool:
     """Whether the surface may have parts within: it is of several pieces, or more than two triangles share a side."""
-    points, corners = np.unique(triangles.reshape(-1, 3), axis=0, return_inverse=True)
-    faces = corners.reshape(-1, 3).astype(np.int64)
+    points, corners = unique_points(triangles.reshape(-1, 3))
+    faces = corners.reshape(-1, 3)
     sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    shared = np.unique(sides, axis=0, return_counts=True)[1]
+    shared = np.unique(sides[:, 0] * len(points) + sides[:, 1], return_counts=True)[1]
     return bool((shared > 2).any()) or _groups(sides[:, 0], sides[:, 1], len(points))[0] > 1
 
 

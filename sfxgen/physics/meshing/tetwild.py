@@ -6,6 +6,9 @@ from run to run, so that the modes that the cache keeps are those of the first. 
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+
 import numpy as np
 
 from sfxgen.errors import MeshUnusable
@@ -30,7 +33,8 @@ def filled_by_tetwild(triangles: Array, dofs: int, name: str) -> Solid:
     points, corners = np.unique(triangles.reshape(-1, 3), axis=0, return_inverse=True)
     edge = float(np.cbrt(DOFS_A_CUBE * abs(enclosed(triangles)) / dofs))
     faces = corners.reshape(-1, 3).astype(np.int32)
-    places, cells = pytetwild.tetrahedralize(points, faces, edge_length_abs=edge, num_threads=1)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it leaves files where it is called
+        places, cells = pytetwild.tetrahedralize(points, faces, edge_length_abs=edge, num_threads=1)
     if not len(cells):
         raise MeshUnusable(f"{name} was not filled by tetwild; expected a surface that encloses a volume")
     cells = np.asarray(cells, dtype=np.int64)[:, [0, 2, 1, 3]]  # ours have a positive volume

@@ -41,6 +41,27 @@ def moments(triangles: Array, filled: bool) -> tuple[Array, Array]:
     return centre, second / (corners * (corners + 1)) / total - np.outer(centre, centre)
 
 
+def unique_points(points: Array) -> tuple[Array, Index]:
+    """Of points [n, 3] each once, in ascending order, and of each of the n its number there. As `np.unique` along axis
+    0 gives them, in a fifth of its time: that compares rows field by field."""
+    order = np.lexsort(points.T[::-1])
+    ascending = points[order]
+    new = np.ones(len(points), dtype=bool)
+    new[1:] = (ascending[1:] != ascending[:-1]).any(axis=1)
+    number = np.empty(len(points), dtype=np.int64)
+    number[order] = np.cumsum(new) - 1
+    return ascending[new], number
+
+
+def first_of_each(faces: Index) -> Index:
+    """Which faces [n, 3] have corners that none before has, in whatever order, ascending."""
+    corners = np.sort(faces, axis=1)
+    order = np.lexsort(corners.T)  # stable: of equal ones the first comes first
+    new = np.ones(len(faces), dtype=bool)
+    new[1:] = (corners[order][1:] != corners[order][:-1]).any(axis=1)
+    return np.sort(order[new])
+
+
 def point_normals(n_points: int, faces: Index, triangles: Array) -> Array:
     """[points, 3], outwards: the mean of each point's triangles by their area. faces: [triangles, 3], whose points."""
     each = np.repeat(normals(triangles), 3, axis=0)
