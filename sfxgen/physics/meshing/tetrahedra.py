@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing.distance import Distance, split, winding, winding_at
+from sfxgen.physics.meshing.fitted import fitted
 from sfxgen.physics.meshing.stuffing import Tetrahedra, compact, stuff, volumes
 from sfxgen.physics.meshing.triangles import areas, enclosed, normals, unique_points
 from sfxgen.physics.modal.elements import jacobians
@@ -24,8 +25,6 @@ FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with f
 TIED = 0.75  # cubes: parts nearer than that are glued together
 MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
 FOLDED = 0.1
-BOXY = 0.25  # of the surface lies in the faces of the box around it
-STRETCHED = 1.42  # between one cube and two
 INSIDE = 1e-4  # of the body's length: how far from a triangle it is asked what lies on either side
 EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
 # The four sides of a cell, turned outwards: three corners, then the middles of the edges between them.
@@ -109,11 +108,11 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
     dofs: about how many degrees of freedom it shall have; walls and thin parts may take up to MOST_DOFS. Raises
     TooThin; ValueError where nothing of the body is left.
     """
-    low, high = triangles.min(axis=(0, 1)) - wall / 2, triangles.max(axis=(0, 1)) + wall / 2
+    low, high = _box(triangles, wall)
     cell = _first_cell(triangles, wall, float((high - low).max()), dofs)
     for _ in range(4):
-        stretch = np.ones(3) if wall else _fitting(triangles, cell)
-        mesh = stuff(Level(triangles * stretch, wall, cell), low * stretch, high * stretch, cell)
+        fitting = np.eye(3) if wall else fitted(triangles, cell)
+        mesh = stuff(Level(triangles @ fitting, wall, cell), *_box(triangles @ fitting, wall), cell)
         found = 3 * (len(mesh.points) + len(_edges(mesh.cells)[0])) if len(mesh.cells) else 0
         limit = MOST_DOFS if wall else dofs
         most = min(1.15 * limit, 1.05 * MOST_DOFS)
@@ -124,7 +123,7 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
             raise TooThin(cell * FEWEST_LAYERS)
     if not len(mesh.cells):
         raise ValueError("the lattice meets nothing of the body")
-    mesh, lost, part = _hung_together(replace(mesh, points=mesh.points / stretch), TIED * cell)
+    mesh, lost, part = _hung_together(replace(mesh, points=mesh.points @ np.linalg.inv(fitting)), TIED * cell)
     whole = curved(mesh, Level(triangles, wall, cell))
     return Solid(_tied(whole, part, TIED * cell) if part.max() else whole, cell, lost)
 
@@ -138,17 +137,8 @@ def _overlaps(triangles: Array) -> bool:
     return bool((shared > 2).any()) or _groups(sides[:, 0], sides[:, 1], len(points))[0] > 1
 
 
-def _fitting(triangles: Array, cell: float) -> Array:
-    """How to stretch a body along each axis, [3], so that it is filled by whole cubes, if it is a box or has much of
-    one: its faces then lie on the lattice, which else cuts its edges off. At most by STRETCHED either way."""
-    low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
-    on_box = (np.abs(triangles - low) < 1e-4 * cell) | (np.abs(triangles - high) < 1e-4 * cell)
-    size = areas(triangles)
-    if size[on_box.all(axis=1).any(axis=1)].sum() < BOXY * size.sum():
-        return np.ones(3)
-    cubes = (high - low) / cell
-    stretch = np.maximum(np.round(cubes), 1.0) / cubes
-    return np.where(np.abs(np.log(stretch)) < np.log(STRETCHED), stretch, 1.0)
+def _box(triangles: Array, wall: float) -> tuple[Array, Array]:
+    return triangles.min(axis=(0, 1)) - wall / 2, triangles.max(axis=(0, 1)) + wall / 2
 
 
 def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> float:
