@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+
+from peak import peak_bytes
 
 if TYPE_CHECKING:
     from sfxgen.priors.stable_audio import StableAudio
@@ -88,12 +89,11 @@ def case(options: argparse.Namespace) -> dict[str, Any]:
             distil_once(prior, options)
             wall_s.append(time.perf_counter() - began)
             cpu_s.append(time.process_time() - began_cpu)
-    scale = 1.0 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
     return {
         "step_s": statistics.median(wall_s),
         "step_cpu_s": statistics.median(cpu_s),
         "parts_cpu_s": {name: total / options.steps for name, total in timed.cpu_s.items()},
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9,
+        "peak_gb": peak_bytes() / 1e9,
         "weights_gb": _bytes(prior.pipe.transformer, prior.pipe.vae) / 1e9,
         "parameters": _parameters(prior.pipe.transformer, prior.pipe.vae),
         "t5_parameters": _t5_parameters(),

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from peak import peak_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,7 @@ def main(what: str, n_runs: int) -> None:
         measured, in_numpy = load(), None
     else:
         measured, in_numpy = step(_large() if what == "large" else _shipped(), n_runs)
-    scale = 1.0 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6  # before numpy takes its own
+    peak_mb = peak_bytes() / 1e6  # before numpy takes its own
     of_numpy = {name: _timed(work, n_runs) for name, work in (in_numpy or {}).items()}
     print(json.dumps({**measured, **of_numpy, "peak_mb": peak_mb}))
 

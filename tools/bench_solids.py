@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+from peak import peak_bytes
 
 USUAL_DOFS, N_MODES = 19_000, 60  # of which come 20,007
 STEEL, ALUMINIUM = 0.29, 0.34
@@ -81,11 +82,8 @@ def million() -> dict[str, float]:
 
 
 def main() -> int:
-    import resource
-
     found = {"usual": usual, "largest": largest, "million": million}[sys.argv[1]]()
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    print(json.dumps(found | {"peak_gb": peak_gb}))
+    print(json.dumps(found | {"peak_gb": peak_bytes() / 1e9}))
     return 0
 
 
