@@ -83,7 +83,14 @@ def _guide(jobs: Sequence[Job], root: Path, cache: Cache, watcher: Watcher) -> l
 
     prior = open_prior(jobs[0].prior, root, jobs[0].device)
     requests = [
-        Request(duration_s=job.duration_s, loop=job.loop, root=root, prompt=job.prompt, cached=cache.cached)
+        Request(
+            duration_s=job.duration_s,
+            loop=job.loop,
+            root=root,
+            prompt=job.prompt,
+            tell=watcher.on_word,
+            cached=cache.cached,
+        )
         for job in jobs
     ]
     wishes = [_wish(job) for job in jobs]

@@ -90,16 +90,17 @@ def make(job: Job, root: Path, cache: Cache, watcher: Watcher | None = None) -> 
         for slot, take in zip(job.slots, mastered.takes, strict=True)
     )
     warnings = (*notes, *notes_on.warnings, *mastered.warnings)
-    bank = _bank(job, cache, mastered.gain_db) if job.bank else b""
+    bank = _bank(job, root, cache, mastered.gain_db) if job.bank else b""
     return Made(files, mastered.gain_db, warnings, notes_on.credits, time.perf_counter() - began, guided, bank)
 
 
-def _bank(job: Job, cache: Cache, gain_db: float) -> bytes:
+def _bank(job: Job, root: Path, cache: Cache, gain_db: float) -> bytes:
     """The bank of modes of a (tuned) impact, at the level that mastering gave its files."""
     from sfxgen.generate.modal_bank import modal_bank, to_bytes
 
     assert isinstance(job.body, Impact)
-    return to_bytes(modal_bank(job.name, job.body, Request(rate_hz=RENDER_RATE_HZ, cached=cache.cached), gain_db))
+    request = Request(rate_hz=RENDER_RATE_HZ, root=root, cached=cache.cached)
+    return to_bytes(modal_bank(job.name, job.body, request, gain_db))
 
 
 @dataclass(frozen=True)

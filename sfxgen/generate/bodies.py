@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from sfxgen.generate.objects import field_of, solved
+from sfxgen.generate.objects import Solved, solved
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import FromFile, Primitive
 from sfxgen.manifest.materials import OwnMaterial, constants
@@ -47,19 +47,19 @@ class Kind:
     rings_m: float
     modes: Modes
     points: Array
-    field: Field | None = None
+    field: Field | None
 
 
 def kind_of(line: SceneBody, request: Request, has_field: bool = False) -> Kind:
     """Of a line of `bodies`; has_field: with the sound field of its modes. Raises MeshUnusable."""
     item = line.object
-    kind = _from_file(line, item, request) if isinstance(item, FromFile) else _from_shape(line, item, request)
-    return replace(kind, field=field_of(item, request)) if has_field else kind
+    found = solved(item, request, has_field)
+    return _from_file(line, item, found, request) if isinstance(item, FromFile) else _from_shape(line, item, found)
 
 
-def _from_shape(line: SceneBody, item: Primitive, request: Request) -> Kind:
+def _from_shape(line: SceneBody, item: Primitive, found: Solved) -> Kind:
     material = constants(item.material)
-    modes, body, size_m = solved(item, material, request)
+    body, size_m = found.body, found.size_m
     tall_m = body.extent[2] * size_m
     hung = body.shape in ("bowl", "bell")  # these have their origin at the rim
     return Kind(
@@ -77,8 +77,9 @@ def _from_shape(line: SceneBody, item: Primitive, request: Request) -> Kind:
         fitting_m=fitting_m(body, size_m),
         rings=body,
         rings_m=size_m,
-        modes=modes,
-        points=modes.points * size_m,
+        modes=found.modes,
+        points=found.modes.points * size_m,
+        field=found.field,
     )
 
 
@@ -87,10 +88,10 @@ def _edge_m(line: SceneBody, thickness_m: float) -> float:
     return line.edge_m if line.edge_m is not None else natural
 
 
-def _from_file(line: SceneBody, item: FromFile, request: Request) -> Kind:
+def _from_file(line: SceneBody, item: FromFile, found: Solved, request: Request) -> Kind:
     """A mesh: its frame has the centre of mass as its origin and the principal axes, the shortest upright."""
     material = constants(item.material)
-    modes, rings, size_m = solved(item, material, request)
+    modes, rings, size_m = found.modes, found.body, found.size_m
     surface = read_surface(request.root / item.file, item.file)
     scale = size_m / float(surface.extent.max())
     volume_m3 = float(modes.volume) * size_m**3
@@ -122,4 +123,5 @@ def _from_file(line: SceneBody, item: FromFile, request: Request) -> Kind:
         rings_m=size_m,
         modes=modes,
         points=(modes.points * size_m - centre) @ axes,
+        field=found.field,
     )

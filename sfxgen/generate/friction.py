@@ -73,7 +73,8 @@ def _gain(spec: Impact, partials: Partials, rng: np.random.Generator) -> Array:
     points, share = strike.hit_area(partials, spec.hit)
     place = int(rng.choice(points, p=share))
     size = np.sqrt(share @ partials.gain[points] ** 2)
-    return np.asarray(size * np.where(partials.gain[place] < 0, -1.0, 1.0) * (LISTENER_M / NEAR_M) / FULL_SCALE_PA)
+    nearer = 1.0 if spec.listener_m else LISTENER_M / NEAR_M
+    return np.asarray(size * np.where(partials.gain[place] < 0, -1.0, 1.0) * nearer / FULL_SCALE_PA)
 
 
 def _ring_s(partials: Partials, gain: Array) -> float:

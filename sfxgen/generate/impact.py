@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,17 +11,20 @@ from numpy.typing import NDArray
 
 from sfxgen.audio import Audio
 from sfxgen.draw import Draw
-from sfxgen.generate.objects import check_outside, field_of, other_materials, solved
+from sfxgen.errors import SfxgenError
+from sfxgen.generate.objects import other_materials, solved
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.rooms import in_room
 from sfxgen.manifest.excitation import Contacts
-from sfxgen.manifest.impact import FromFile, Impact, Mode, Tuning
+from sfxgen.manifest.impact import Impact, Mode, Tuning
 from sfxgen.manifest.materials import constants, kin
 from sfxgen.physics import strike
+from sfxgen.physics.air.field import Field
 from sfxgen.physics.contact import Contact
+from sfxgen.physics.meshing.distance import winding_at
 from sfxgen.physics.modal.shapes import Array
 from sfxgen.physics.soft_contact import SoftContact, touching
-from sfxgen.physics.strike import HIGHEST_HZ, LOWEST_HZ, Hearing, Partials
+from sfxgen.physics.strike import HIGHEST_HZ, LISTENER_M, LOWEST_HZ, Hearing, Partials
 from sfxgen.synths.modal import ModalSynth
 
 FULL_SCALE_PA = 200.0  # the pressure, a metre away, that is 1.0: 140 dB peak, a hammer on an anvil
@@ -74,27 +76,33 @@ def struck_bodies(
 ) -> list[tuple[Partials, Contact | SoftContact]]:
     """As `struck`, of bodies alike whose sizes are that of the object times scales: one solve serves all."""
     material, striker = constants(spec.object.material), constants(spec.striker.material)
-    modes, body, whole_m = solved(spec.object, material, request)
-    hearing = heard(spec, request)
+    found = solved(spec.object, request, has_field=spec.radiation == "field")
+    others = other_materials(spec.object)
     bodies = []
     for scale in scales:
-        size_m = whole_m * float(scale)
-        partials = strike.partials(
-            modes, body, size_m, material, spec.damping, request.rate_hz, hearing, other_materials(spec.object)
-        )
+        size_m, body = found.size_m * float(scale), found.body
+        hearing = heard(spec, found.field, size_m) if found.field else None
+        partials = strike.partials(found.modes, body, size_m, material, spec.damping, request.rate_hz, hearing, others)
         partials = tuned(partials, spec.tuning, request.rate_hz)
         sides = (spec.striker.radius_m, body.curvature / size_m, spec.striker.mass_kg, partials.mass_kg)
         bodies.append((partials, touching(kin(spec.striker.material), striker, material, *sides)))
     return bodies
 
 
-def heard(spec: Impact, request: Request) -> Hearing | None:
-    """How the body's modes are heard; None: by the quick law. Raises SfxgenError for a listener within a mesh."""
-    if spec.radiation == "quick":
-        return None
-    if spec.listener_m and isinstance(spec.object, FromFile):
-        check_outside(spec.object, spec.listener_m, request)
-    return Hearing(field_of(spec.object, request), spec.listener_m)
+def heard(spec: Impact, field: Field, size_m: float) -> Hearing:
+    """How the body's modes are heard. Raises SfxgenError for a listener within the body, or too near to its skin."""
+    if spec.listener_m and len(field.corners):
+        place = np.array(spec.listener_m) / size_m
+        away_m = float(np.linalg.norm(field.corners.mean(axis=1) - place, axis=1).min()) * size_m
+        within = not field.is_sheet and float(winding_at(place[None], field.corners)[0]) > 0.5
+        if within or away_m < field.nearest * size_m:
+            where = "inside of the body" if within else f"{1000 * away_m:.2g} mm from the skin of the body"
+            least = f"{1000 * field.nearest * size_m:.2g} mm"
+            raise SfxgenError(
+                f"impact.listener_m is [{', '.join(f'{at:g}' for at in spec.listener_m)}], {where}; "
+                f"expected a place at least {least} off its skin: nearer its field is not known"
+            )
+    return Hearing(field, spec.listener_m)
 
 
 def tuned(partials: Partials, tuning: Tuning, rate_hz: int) -> Partials:
@@ -163,8 +171,6 @@ def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Requ
 def _finished(spec: Impact, block: Array, request: Request) -> Array:
     """In its room; with its end faded, or as one period of a loop."""
     n_frames = len(block)
-    if spec.listener_m:
-        block = block / math.hypot(*spec.listener_m)  # pascals at a metre until here
     if spec.room:
         block = in_room(block, spec.room, request.rate_hz)
         if request.loop:  # what rings on after the end rings in the next round
@@ -227,7 +233,8 @@ def _click(spec: Impact, blow: Blow, partials: Partials, rate_hz: int) -> Array:
         (partials.mass_kg, constants(spec.object.material).density_kg_m3),
     )
     waves = [strike.click(*side, blow.impulse_n_s, blow.contact_s, rate_hz, n, blow.exponent) for side in sides]
-    return np.asarray(10 ** (spec.click_db / 20) / FULL_SCALE_PA * (waves[0] - waves[1]))
+    level = 10 ** (spec.click_db / 20) / FULL_SCALE_PA / (partials.distance_m / LISTENER_M)
+    return np.asarray(level * (waves[0] - waves[1]))
 
 
 def _add(block: Array, start: int, wave: NDArray[np.floating]) -> None:

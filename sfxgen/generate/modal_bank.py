@@ -26,7 +26,7 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import constants
 from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
 from sfxgen.physics.modal.shapes import Array
-from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, LISTENER_M, SOUND_SPEED_M_S, Partials, hit_area
+from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, SOUND_SPEED_M_S, Partials, hit_area
 
 FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both
 N_REGIONS = 8
@@ -163,11 +163,11 @@ def _a_weighting(frequency_hz: Array) -> Array:
 
 
 def _click(spec: Impact, partials: Partials) -> tuple[Array, Array]:
-    """Radius (m) of striker and body as spheres, and their gain at LISTENER_M (1/(N s)): see strike.click."""
+    """Radius (m) of striker and body as spheres, and their gain at the listener (1/(N s)): see strike.click."""
     mass_kg = np.array([spec.striker.mass_kg, partials.mass_kg])
     density = np.array([constants(item.material).density_kg_m3 for item in (spec.striker, spec.object)])
     radius_m = np.cbrt(3 * mass_kg / (4 * np.pi * density))
-    gain = AIR_IMPEDANCE * radius_m / (LISTENER_M * np.sqrt(3) * mass_kg) * np.array([1.0, -1.0])
+    gain = AIR_IMPEDANCE * radius_m / (partials.distance_m * np.sqrt(3) * mass_kg) * np.array([1.0, -1.0])
     return radius_m, gain * 10 ** (spec.click_db / 20) / FULL_SCALE_PA
 
 

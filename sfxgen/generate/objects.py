@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from sfxgen.errors import SfxgenError
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import AnyBody, FromFile
 from sfxgen.manifest.materials import Material, constants
 from sfxgen.physics import solids
 from sfxgen.physics.air import field
 from sfxgen.physics.air.field import Field
-from sfxgen.physics.meshing.meshes import read_surface, scaled_m
+from sfxgen.physics.meshing.meshes import scaled_m
 from sfxgen.physics.meshing.tetrahedra import USUAL_DOFS
 from sfxgen.physics.modal import modes as modal_analysis
 from sfxgen.physics.modal.families import ModeFamily, Modes
@@ -26,28 +26,38 @@ from sfxgen.physics.strike import SOUND_SPEED_M_S
 MOST_MODES = 320
 
 
-def solved(item: AnyBody, material: Material, request: Request, panels: bool = False) -> tuple[Modes, Body, float]:
-    """The modes of the object's proportions, from the cache where they are known, and its first size (m): N_MODES, or
-    so many more that they reach `exact_hz`."""
-    n_modes = N_MODES
+@dataclass(frozen=True)
+class Solved:
+    """An object's modes, its proportions, its first size, and the sound field of the modes, if that was asked for.
+    key: names the modes in the cache."""
+
+    modes: Modes
+    body: Body
+    size_m: float
+    key: str
+    field: Field | None = None
+
+
+def solved(item: AnyBody, request: Request, has_field: bool = False) -> Solved:
+    """N_MODES of the object's modes, or so many that they reach `exact_hz`, from the cache where they are known;
+    has_field: with their sound field, of which one serves every size. Raises MeshUnusable."""
+    material, n_modes = constants(item.material), N_MODES
     while True:
-        modes, body, size_m = _solved(item, material, request, panels, n_modes)
-        reached_hz = float(modes.omega[-1]) * material.bar_speed_m_s / size_m / (2 * np.pi)
-        if item.exact_hz is None or reached_hz >= item.exact_hz:
-            return modes, body, size_m
-        if n_modes == MOST_MODES:
-            request.warn(
-                f"the object's modes are solved up to {reached_hz:,.0f} Hz, not to the {item.exact_hz:,.0f} of "
-                f"exact_hz: there are more than {MOST_MODES} of them"
-            )
-            return modes, body, size_m
-        n_modes = min(MOST_MODES, 2 * n_modes)
+        found = _modes(item, material, request, has_field, n_modes)
+        reached_hz = float(found.modes.omega[-1]) * material.bar_speed_m_s / found.size_m / (2 * np.pi)
+        if item.exact_hz is None or reached_hz >= item.exact_hz or n_modes == MOST_MODES:
+            break
+        n_modes = min(MOST_MODES, max(2 * n_modes, math.ceil(1.1 * n_modes * item.exact_hz / reached_hz)))
+    if item.exact_hz is not None and reached_hz < item.exact_hz:
+        request.warn(
+            f"the object's modes are solved up to {reached_hz:,.0f} Hz, not to the {item.exact_hz:,.0f} of exact_hz: "
+            f"there are more than {MOST_MODES} of them"
+        )
+    return replace(found, field=_field(found, material, request)) if has_field else found
 
 
-def _solved(
-    item: AnyBody, material: Material, request: Request, panels: bool, n_modes: int
-) -> tuple[Modes, Body, float]:
-    """As `solved`; more modes take finer meshes."""
+def _modes(item: AnyBody, material: Material, request: Request, panels: bool, n_modes: int) -> Solved:
+    """Without a field; more modes take finer meshes."""
     poisson, finer = material.poisson, math.sqrt(n_modes / N_MODES)
     if isinstance(item, FromFile):
         source, dofs = source_of(item, request), round(USUAL_DOFS * finer)
@@ -59,29 +69,20 @@ def _solved(
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
         for note in (*found.notes, *notes):
             request.warn(note)
-        return found.family.at(poisson), found.body, size_m
+        return Solved(found.family.at(poisson), found.body, size_m, key)
     body = replace(body_of(item), fineness=float(f"{finer:.6g}"))
     key = modal_analysis.key(body, poisson, panels, n_modes)
     data = request.cached(key, lambda: modal_analysis.family(body, poisson, n_modes, panels).to_bytes())
-    return ModeFamily.from_bytes(data).at(poisson), body, item.size_m[0]
+    return Solved(ModeFamily.from_bytes(data).at(poisson), body, item.size_m[0], key)
 
 
-def field_of(item: AnyBody, request: Request) -> Field:
-    """The sound field of the object's modes, from the cache where it is known: one serves every size."""
-    material = constants(item.material)
+def _field(found: Solved, material: Material, request: Request) -> Field:
     ratio = float(f"{material.bar_speed_m_s / SOUND_SPEED_M_S:.9g}")
-    if isinstance(item, FromFile):
-        of_modes = solids.key(source_of(item, request), material.poisson, panels=True)
-    else:
-        of_modes = modal_analysis.key(body_of(item), material.poisson, panels=True)
-    reach = () if item.exact_hz is None else (item.exact_hz, item.size_m)
-    key = f"field-{field.VERSION}/{of_modes}/{material.poisson!r}/{ratio!r}/{reach}"
-
-    def solve() -> bytes:
-        modes, _, _ = solved(item, material, request, panels=True)
-        return field.field(modes, ratio, request.tell).to_bytes()
-
-    return Field.from_bytes(request.cached(key, solve))
+    key = f"field-{field.VERSION}/{found.key}/{material.poisson!r}/{ratio!r}"
+    solve = partial(field.field, found.modes, ratio, request.tell)
+    if not len(found.modes.panels.corners):
+        request.warn("a body so slender, or of parts that ring apart, has no sound field: it is heard by the quick law")
+    return Field.from_bytes(request.cached(key, lambda: solve().to_bytes()))
 
 
 def source_of(item: FromFile, request: Request) -> solids.Source:
@@ -99,19 +100,6 @@ def source_of(item: FromFile, request: Request) -> solids.Source:
 def other_materials(item: AnyBody) -> tuple[Material, ...]:
     """Of the parts that are not of the body's own, in the order of the manifest."""
     return tuple(constants(other) for other in item.materials.values()) if isinstance(item, FromFile) else ()
-
-
-def check_outside(item: FromFile, listener_m: tuple[float, float, float], request: Request) -> None:
-    """Raises SfxgenError for a listener within a mesh."""
-    surface = read_surface(request.root / item.file, item.file)
-    scale = scaled_m(float(surface.extent.max()), item.file, item.unit, item.size_m)[0] / float(surface.extent.max())
-    low, high = surface.points.min(axis=0) * scale, surface.points.max(axis=0) * scale
-    if ((low <= listener_m) & (listener_m <= high)).all():
-        box = ", ".join(f"{a:.3g} to {b:.3g}" for a, b in zip(low, high, strict=True))
-        place = ", ".join(f"{at:g}" for at in listener_m)
-        raise SfxgenError(
-            f"impact.listener_m is [{place}], inside of {item.file}; expected a place (m) beyond its box, {box}"
-        )
 
 
 def body_of(item: AnyBody) -> Body:

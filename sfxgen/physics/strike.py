@@ -38,13 +38,20 @@ class Hearing:
     field: Field
     listener_m: tuple[float, float, float] | None = None
 
+    def distance_m(self, modes: Modes, size_m: float) -> float:
+        """From the middle of the box around the skin; LISTENER_M for all round."""
+        if self.listener_m is None:
+            return LISTENER_M
+        middle = (modes.points.min(axis=0) + modes.points.max(axis=0)) / 2 * size_m
+        return float(np.linalg.norm(np.array(self.listener_m) - middle))
+
 
 @dataclass(frozen=True)
 class Partials:
     """What a body of real size and material can sound. All [modes], ascending in frequency.
 
-    frequency_hz, decay_per_s (of the amplitude); gain: [points, modes], peak pressure at LISTENER_M for a blow of
-    1 N s with a flat spectrum at each point of the skin (Pa/(N s)). mass_kg: of the body.
+    frequency_hz, decay_per_s (of the amplitude); gain: [points, modes], peak pressure at the listener for a blow of
+    1 N s with a flat spectrum at each point of the skin (Pa/(N s)). mass_kg: of the body; distance_m: to the listener.
     """
 
     frequency_hz: Array
@@ -53,6 +60,7 @@ class Partials:
     reach: Array
     areas: Array
     mass_kg: float
+    distance_m: float = LISTENER_M
 
 
 def partials(
@@ -73,12 +81,16 @@ def partials(
     omega = omega * speed / size_m
     per_mass = 1 / (material.density_kg_m3 * size_m**3)
     radiated = radiation_efficiency(omega, body, size_m, material) * skin * size_m**2 * per_mass  # σ ∫ φ² dS (m²/kg)
-    if hearing is not None:
-        radiated[: len(hearing.field.radiated)] = hearing.field.radiated * size_m**2 * per_mass
-    pressure: Pressure = _all_round(radiated, shapes)
-    if hearing is not None and hearing.listener_m is not None:
-        place = np.array(hearing.listener_m) / size_m
-        pressure = _there(hearing.field.at(place) * (AIR_IMPEDANCE * size_m * np.sqrt(per_mass) / LISTENER_M), pressure)
+    distance_m = hearing.distance_m(modes, size_m) if hearing else LISTENER_M
+    known = np.flatnonzero(hearing.field.known) if hearing else np.zeros(0, dtype=np.int64)
+    if hearing:
+        radiated[known] = hearing.field.radiated[known] * size_m**2 * per_mass
+    pressure: Pressure = _all_round(radiated, shapes) / (distance_m / LISTENER_M)
+    if hearing and hearing.listener_m is not None:
+        # Modes that the field does not know have no direction: the mean, in phases that do not add up.
+        pressure = pressure * np.exp(1j * GOLDEN_ANGLE * np.arange(len(pressure)))
+        there = hearing.field.at(np.array(hearing.listener_m) / size_m)
+        pressure[known] = AIR_IMPEDANCE * np.sqrt(per_mass) * there[known]
     audible = (omega >= 2 * np.pi * LOWEST_HZ) & (omega <= highest)
     omega, shapes, radiated, pressure = omega[audible], shapes[:, audible], radiated[audible], pressure[audible]
     internal = _internal(omega, (material, *others), modes.shares, audible)
@@ -87,20 +99,13 @@ def partials(
     gain = shapes * np.sqrt(per_mass) * pressure
     join = _added if np.iscomplexobj(gain) else _twins_joined
     joined = join(omega / (2 * np.pi), decay, gain)
-    return Partials(*joined, modes.reach, modes.areas, mass)
+    return Partials(*joined, modes.reach, modes.areas, mass, distance_m)
 
 
 def _all_round(radiated: Array, shapes: Array) -> Array:
     """Pressure by the power P at r, P = 4 π r² p²/(2 ρ₀ c); its sign is that of the motion at a corner of the skin."""
     corner = _signs(shapes[-1], np.abs(shapes).max(0))
     return np.asarray(AIR_IMPEDANCE * np.sqrt(radiated / (4 * np.pi)) / LISTENER_M * corner)
-
-
-def _there(known: NDArray[np.complex128], mean: Pressure) -> NDArray[np.complex128]:
-    """The complex pressure of the lowest modes at a listener's place, and of those above, which have no direction, the
-    mean in phases that do not add up."""
-    phases = np.exp(1j * GOLDEN_ANGLE * np.arange(len(mean)))
-    return np.concatenate([known, (mean * phases)[len(known) :]])
 
 
 def _internal(omega: Array, materials: Sequence[Material], shares: Array, audible: NDArray[np.bool_]) -> Array:

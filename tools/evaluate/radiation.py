@@ -54,12 +54,12 @@ def row(name: str, item: dict[str, object]) -> str:
     omega = modes.omega * material.bar_speed_m_s / size_m
     n = len(found.wave_number)
     quick = (radiation_efficiency(omega, body, size_m, material) * modes.skin)[:n]
-    moves = found.radiated > 1e-9 * found.radiated.max()  # others twist, or slide along themselves
+    moves = found.known & (found.radiated > 1e-9 * found.radiated.max())  # others twist, or slide along themselves
     change_db = 10 * np.log10(found.radiated[moves] / quick[moves])
     low, middle, high = np.percentile(change_db, [25, 50, 75])
     top_khz = omega[n - 1] / 2000 / np.pi
     change = f"{change_db[0]:+.0f} | {middle:+.0f} | {low:+.0f} … {high:+.0f}"
-    return f"| {name} | {n} | {top_khz:.1f} | {seconds:.1f} | {change} |"
+    return f"| {name} | {moves.sum()} | {top_khz:.1f} | {seconds:.1f} | {change} |"
 
 
 def main() -> int:

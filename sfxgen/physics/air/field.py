@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import lu_factor, lu_solve
 
 from sfxgen.physics.air.kernels import Complex, Layers, burton_miller, hypersingular
@@ -26,6 +27,7 @@ ALIKE = 0.03  # relative distance of wave numbers that one solve serves …
 ALIKE_TURN = 0.5  # … if waves across the body then differ by no more than this (rad)
 COUPLING = 10.0  # β = i / k, of Burton & Miller, but no more than i / COUPLING: at low k the first equation is better
 N_DIRECTIONS = 400
+SEEN = 0.5  # of a mode's motion, that moves a sheet, or the sheet does not know it
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Field:
     corners: [panels, 3, 3]; moved: [panels, n], outward displacement for unit modal mass; pressure: [panels, n], on the
     skin, or its jump across a sheet, over ρ₀ c for a unit of modal velocity; wave_number: [n], times the first size.
     radiated: [n], the integral of the squared far field over all directions: half of it times ρ₀ c is the power of a
-    unit of modal velocity.
+    unit of modal velocity. known: [n], False for modes that move along a sheet, of which it hears nothing.
     """
 
     corners: Array
@@ -44,10 +46,16 @@ class Field:
     wave_number: Array
     is_sheet: bool
     radiated: Array
+    known: NDArray[np.bool_]
+
+    @property
+    def nearest(self) -> float:
+        """How near to the middle of a panel `at` holds: the panels' mean edge; 0 where there are none."""
+        return edge_length(self.corners)
 
     def at(self, place: Array) -> Complex:
-        """Pressure over ρ₀ c for a unit of modal velocity at a place [3] off the skin, times its distance from the
-        origin; [n]. Kirchhoff's integral, the direction of time e^{-iωt}."""
+        """Pressure over ρ₀ c for a unit of modal velocity at a place [3], no nearer to the skin than `nearest`; [n].
+        Kirchhoff's integral, the direction of time e^{-iωt}."""
         way = place - self.corners.mean(axis=1)
         r = np.linalg.norm(way, axis=1)
         kr = np.outer(r, self.wave_number)
@@ -57,14 +65,14 @@ class Field:
         if not self.is_sheet:
             size = areas(self.corners)[:, None]
             heard -= (1j * self.wave_number * self.moved * wave * size).sum(axis=0)
-        return np.asarray(heard * np.linalg.norm(place))
+        return np.asarray(heard)
 
     def to_bytes(self) -> bytes:
         """An npz file; equal fields give equal bytes."""
         stream = io.BytesIO()
         np.savez(
             stream, corners=self.corners, moved=self.moved, pressure=self.pressure, wave_number=self.wave_number,
-            is_sheet=np.array(self.is_sheet), radiated=self.radiated,
+            is_sheet=np.array(self.is_sheet), radiated=self.radiated, known=self.known,
         )  # fmt: skip
         return stream.getvalue()
 
@@ -80,10 +88,7 @@ def field(modes: Modes, speed_ratio: float, tell: Callable[[str], None] = untold
     told how it goes on."""
     corners, is_sheet = modes.panels.corners, modes.panels.is_sheet
     wave_number = modes.omega * speed_ratio
-    n = 0
-    if len(corners):
-        edge = float(np.sqrt(areas(corners).mean() * 4 / np.sqrt(3)))
-        n = int(np.searchsorted(wave_number, 2 * np.pi / (PANELS_A_WAVE * edge)))
+    n = int(np.searchsorted(wave_number, 2 * np.pi / (PANELS_A_WAVE * edge_length(corners)))) if len(corners) else 0
     wave_number, moved = wave_number[:n], modes.moved[:, :n]
     pressure = np.zeros(moved.shape, dtype=np.complex128)
     if n:
@@ -91,8 +96,15 @@ def field(modes: Modes, speed_ratio: float, tell: Callable[[str], None] = untold
         for group in _alike(wave_number, float(np.ptp(corners.reshape(-1, 3), axis=0).max())):
             tell(f"sound field of {group.start} of {n} modes")
             pressure[:, group] = on_skin(layers, wave_number[group], moved[:, group], is_sheet)
-    found = Field(corners, moved, pressure, wave_number, is_sheet, np.zeros(n))
-    return Field(corners, moved, pressure, wave_number, is_sheet, all_round(found))
+    both = (areas(corners)[:, None] * moved**2).sum(axis=0) * (2 if is_sheet else 1)
+    known = both > SEEN * modes.skin[:n] if is_sheet else np.ones(n, dtype=bool)
+    found = Field(corners, moved, pressure, wave_number, is_sheet, np.zeros(n), known)
+    return replace(found, radiated=all_round(found))
+
+
+def edge_length(corners: Array) -> float:
+    """The mean edge of triangles [n, 3, 3]; 0 of none."""
+    return float(np.sqrt(areas(corners).mean() * 4 / np.sqrt(3))) if len(corners) else 0.0
 
 
 def on_skin(layers: Layers, k: Array, moved: Array, is_sheet: bool) -> Complex:

@@ -13,6 +13,8 @@ from sfxgen.physics.meshing.triangles import areas, enclosed, normals
 from sfxgen.physics.modal.shapes import Array, Index
 
 MOST = 1000
+AROUND = 2.5  # panels across a body, at the least, or they do not go round it
+KEPT = 0.15  # by which panels may change the area of a skin, or the volume in it
 _WIDER = 1.1  # edges, where there are too many
 
 
@@ -27,6 +29,25 @@ class Panels:
     @staticmethod
     def none() -> Panels:
         return Panels(np.zeros((0, 3, 3)), False)
+
+
+def panelled_if_fine(triangles: Array) -> tuple[Panels, csr_matrix]:
+    """As `panelled`, of a skin of any shape: none for what panels do not go round."""
+    panels, means = panelled(triangles)
+    area = float(areas(triangles).sum())
+    keeps = abs(float(areas(panels.corners).sum()) - area) < KEPT * area
+    if not panels.is_sheet:
+        volume = abs(enclosed(triangles))
+        keeps &= abs(abs(enclosed(panels.corners)) - volume) < KEPT * volume
+        keeps &= _across(triangles) > AROUND * edge_of(area)
+    return (panels, means) if keeps else (Panels.none(), csr_matrix((0, len(triangles))))
+
+
+def _across(triangles: Array) -> float:
+    """The second of a body's sides along its principal axes."""
+    middles = triangles.mean(axis=1)
+    _, axes = np.linalg.eigh(np.cov(middles.T, aweights=areas(triangles)))
+    return float(np.sort(np.ptp(triangles.reshape(-1, 3) @ axes, axis=0))[1])
 
 
 def edge_of(area: float) -> float:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from skfem import ElementTriP2
 from skfem.quadrature import get_quadrature
 
-from sfxgen.physics.air.panels import panelled
+from sfxgen.physics.air.panels import panelled_if_fine
 from sfxgen.physics.meshing.tetrahedra import SIDES, skin_sides
 from sfxgen.physics.meshing.triangles import areas as areas_of
 from sfxgen.physics.modal.elements import assembled_parts, untold
@@ -45,7 +45,7 @@ def family_of_solid(
     moved = outward @ basis.vectors
     shares = mixture.shares("solid", of, basis) if mixture else ONE_MATERIAL
     family = one_group(law, n_modes, basis, moved, points, areas, _spread(areas), volume, shares=shares)
-    return _panelled(family, triangles, moved) if panels else family
+    return _panelled(family, triangles, areas, moved) if panels else family
 
 
 def family_of_shell(
@@ -66,14 +66,17 @@ def family_of_shell(
     points, areas, outward = out_of_plane(shell, basis.vectors)
     shares = mixture.shares("shell", of, basis) if mixture else ONE_MATERIAL
     family = one_group(law, n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2, shares=shares)
-    return _panelled(family, shell.points[shell.faces], outward) if panels else family
+    return _panelled(family, shell.points[shell.faces], areas, outward) if panels else family
 
 
-def _panelled(family: ModeFamily, triangles: Array, moved: Array) -> ModeFamily:
-    """With panels; moved: the basis's outward displacement at points of the triangles, as many in each, [points, m]."""
-    panels, means = panelled(triangles)
+def _panelled(family: ModeFamily, triangles: Array, areas: Array, moved: Array) -> ModeFamily:
+    """With panels; areas, moved: of points of the triangles, as many in each, [points], and the basis's outward
+    displacement there, [points, m]."""
+    panels, means = panelled_if_fine(triangles)
     (group,) = family.groups
-    group = replace(group, moved=means @ moved.reshape(len(triangles), -1, moved.shape[1]).mean(axis=1))
+    share = areas.reshape(len(triangles), -1, 1)
+    share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+    group = replace(group, moved=means @ (share * moved.reshape(len(triangles), -1, moved.shape[1])).sum(axis=1))
     return replace(family, panels=panels, groups=(group,))
 
 

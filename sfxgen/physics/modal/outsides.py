@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from sfxgen.physics.air.panels import Panels, edge_of, panelled
+from sfxgen.physics.air.panels import AROUND, Panels, edge_of, panelled
 from sfxgen.physics.meshing.triangles import areas
 from sfxgen.physics.meshing.triangles import normals as normals_of
 from sfxgen.physics.modal.shapes import Array, Body, Index
@@ -15,6 +15,7 @@ _HALVES: Index = np.array([[[0, 3, 4], [0, 4, 1]]]).repeat(4, axis=0) + np.array
 TRIANGLES: Index = _HALVES.reshape(8, 3)
 _NOTHING = 1e-12  # area of what a side that shrinks to a line leaves
 _FACING = 0.9
+FLAT = 3.0  # times as wide as thick, at the least, is what radiates as a sheet
 
 
 def skin_panels(
@@ -28,20 +29,19 @@ def skin_panels(
     """
     corners = (TRIANGLES + 9 * np.arange(len(points) // 9)[:, None, None]).reshape(-1, 3)
     triangles, outward = points[corners], normals[corners].mean(axis=1)
+    outside = np.ones(len(corners), dtype=bool)
+    if body.wall:  # what is inside of it does not radiate
+        outside = (triangles.mean(axis=1) * outward).sum(axis=1) > 0
+    edge = edge_of(len(flips) * float(areas(triangles[outside]).sum()))
+    kind = _kind(body, edge)
+    if kind == "none":
+        return Panels.none(), [csr_matrix((0, len(points))) for _ in signs]
     kept = areas(triangles) > _NOTHING
-    if body.wall:  # what is inside of it does not radiate, and a thin wall is where its outside is
-        is_outside = (triangles.mean(axis=1) * outward).sum(axis=1) > 0
-        edge = edge_of(len(flips) * float(areas(triangles[is_outside]).sum()))
-        if body.shape == "box" or body.wall <= edge:
-            kept &= is_outside
-    else:
-        edge = edge_of(len(flips) * float(areas(triangles).sum()))
+    if kind != "whole":
+        kept &= outside
     copies = np.arange(len(flips))
-    if not body.wall and body.thickness <= edge:
+    if kind == "sheet":  # one of its faces, which moves as the mean of both
         thin = int(np.argmin(body.extent))
-        if body.shape == "cylinder" and thin != 2:
-            return Panels.none(), [csr_matrix((0, len(points))) for _ in signs]  # a wire: too thin for panels
-        # A sheet: one of its faces, which moves as the mean of both.
         kept &= outward[:, thin] > _FACING
         copies = np.flatnonzero(flips[:, thin] > 0)
         other = [int(np.flatnonzero((flips == flips[c] * _reflected(thin)).all(axis=1))[0]) for c in copies]
@@ -55,6 +55,21 @@ def skin_panels(
     n = len(corners)
     of_copies = [means[:, i * n : (i + 1) * n] @ to_triangles for i in range(len(copies))]
     return panels, [sum(sign * of_copy for sign, of_copy in zip(row, of_copies, strict=True)) for row in signs]
+
+
+def _kind(body: Body, edge: float) -> str:
+    """What of a body its panels shall cover: its "whole" skin; its "outside", where a thin wall is as well; a "sheet"
+    in place of a thin flat body; "none" of what is so slender that panels of this edge would not go round it."""
+    thin, across, _ = sorted(body.extent)
+    if body.wall:
+        if thin < AROUND * edge:
+            return "none"
+        return "outside" if body.shape == "box" or body.wall <= edge else "whole"
+    if across < AROUND * edge:
+        return "none"
+    if thin > edge:
+        return "whole"
+    return "sheet" if across >= FLAT * thin else "none"
 
 
 def _reflected(axis: int) -> Array:
