@@ -16,7 +16,7 @@ from sfxgen.distill.vocabulary import NAMES
 from sfxgen.errors import BadInput, ProgramMissing
 from sfxgen.manifest.project import load_config
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 MOST_COLUMNS = 2000  # of a picture
 
@@ -29,7 +29,7 @@ def rank(root: Path, file: Path, prompts: Sequence[str]) -> list[Fit]:
     """
     prior, wanted, others = _asked(root, prompts)
     try:
-        with threads_for(prior):
+        with reproducible(prior):
             return ranking.rank(prior, decode(file), wanted, others)
     except BadInput as error:
         raise BadInput(f"{file}: {error}") from error
@@ -39,7 +39,7 @@ def detect(root: Path, file: Path, prompts: Sequence[str], looking: Looking) -> 
     """The recording, and which of the prompts (or of the vocabulary's names) are heard when. Raises SfxgenError."""
     prior, wanted, others = _asked(root, prompts)
     audio = decode(file)
-    with threads_for(prior):
+    with reproducible(prior):
         return audio, ranking.detect(prior, audio, wanted, others, looking)
 
 

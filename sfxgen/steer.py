@@ -19,7 +19,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.project import load_config
 from sfxgen.manifest.recordings import Edit
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import threads_for
+from sfxgen.priors.contract import reproducible
 
 FORMATS = ("wav", "flac", "ogg", "opus", "mp3", "m4a")
 
@@ -40,7 +40,7 @@ def steer(
     spec = Edit(source=(str(file.absolute()),), strength=strength, from_prompt=from_prompt)
     (edited,) = edit.render(spec, [Draw(seed)], request)
     prior = open_prior(config.prior, root, config.device)
-    with threads_for(prior):
+    with reproducible(prior):
         before, after = (float(fits(prior, one, [prompt])[0]) for one in (decode(file), edited))
     if edited.peak > 1.0:
         yield f"turned down by {20 * np.log10(edited.peak):.1f} dB, since its peaks would clip"

@@ -186,11 +186,13 @@ def test_a_start_is_the_same_alone_and_among_others(prior: PipelinePrior) -> Non
         assert (seen[0][0] - gradient[i]).norm() < 1e-4 * gradient[i].norm()
 
 
+@pytest.mark.parametrize("encoder", [False, True])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", ["stable audio", "stable audio 3", "audioldm2"])
-def test_weights_of_two_bytes(name: str) -> None:
-    """What a GPU would load: z, schedules and spectra stay float32, and the walk finite."""
-    prior = BUILDS[name](dtype=torch.bfloat16)
+def test_weights_of_two_bytes(name: str, dtype: torch.dtype, encoder: bool) -> None:
+    """float16 is what a GPU loads: z, schedules and spectra stay float32, and the walk finite."""
+    prior = BUILDS[name](dtype=dtype)
     assert prior.dtype == torch.float32
-    found, steps, _ = walked(prior, starts_of(prior, "fm"), FEW)
+    found, steps, _ = walked(prior, starts_of(prior, "fm"), replace(FEW, encoder=encoder))
     assert torch.tensor([step.losses for step in steps]).isfinite().all()
     assert all(theta.abs().max() > 0.02 for theta in found)

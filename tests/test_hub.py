@@ -6,7 +6,7 @@ import errno
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:Fut
 
 TINY = "maker/tiny"
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
-BUILDS = {
+BUILDS: dict[str, Callable[..., Any]] = {
     "StableAudioPipeline": tiny_models.stable_audio,
     "StableAudio3Pipeline": tiny_models.stable_audio_3,
     "AudioLDM2Pipeline": tiny_models.audioldm2,
@@ -250,6 +250,21 @@ def test_too_little_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "prior: library" in error
     n_numbers = sum(n_parameters([path], "x") for path in folder.rglob("*.safetensors"))
     assert f"about {n_numbers * 4 * 1.25 / 1e9:.3g} GB" in error
+
+
+def test_too_little_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (12_000_000_000, 80_000_000_000))
+    gpu = torch.device("cuda", 0)
+    assert hub.shortage(10e9, gpu) == "needs about 12.5 GB of memory, and cuda:0 has 12 GB free"
+    assert hub.shortage(9e9, gpu) == ""
+
+
+def test_a_gpu_makes_no_pass_in_less_than_launching_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "_operations_a_second", lambda *_: 4e14)
+    of_a_pass = 2 * 1.2e9 * 44_100 / 2048 * 5.0 / 4e14
+    for device, seconds in (("cpu", 100 * of_a_pass), ("cuda", 50 * 0.045)):
+        monkeypatch.setattr(hub, "place_of", lambda _, device=device: (torch.device(device), torch.float16))
+        assert known._estimated_s(1_200_000_000, known.KNOWN[0], device) == pytest.approx(seconds)
 
 
 def test_no_such_device(folder: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,7 +20,7 @@ from adapters import BUILDS, GUIDABLE, PROMPTS, SECONDS, close, generators, nois
 
 from sfxgen.distill.targets import Asked, denoised
 from sfxgen.errors import BadInput
-from sfxgen.priors.contract import Condition
+from sfxgen.priors.contract import Condition, Prior, reproducible
 from sfxgen.priors.diffusion import ddim, guided
 from sfxgen.priors.pipeline import PipelinePrior
 
@@ -172,6 +175,26 @@ def test_guidance(guidable: PipelinePrior, monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == [3]
 
 
+def test_guidance_in_one_pass(guidable: PipelinePrior, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: the same but for rounding, and one call of the network where the encodings are of one shape."""
+    condition, z, t = guidable.condition(PROMPTS, SECONDS), noise_for(guidable, 3), torch.tensor([0.4, 0.6, 0.8])
+    apart = guidable.denoise(z, t, condition, 3.0)
+    asked: list[int] = []
+    network = guidable.network
+
+    def counted(z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
+        asked.append(len(z))
+        return network(z, t, condition)
+
+    monkeypatch.setattr(guidable, "network", counted)
+    monkeypatch.setattr(guidable, "in_one_pass", True)
+    close(guidable.denoise(z, t, condition, 3.0), apart, 1e-6)
+    assert asked == [6] or (guidable.name == "ldm" and asked == [3, 3])
+    asked.clear()
+    guidable.denoise(z, t, condition)
+    assert asked == [3]
+
+
 def test_the_unconditional_keeps_the_length() -> None:
     for name in ("stable audio", "stable audio 3"):
         prior = BUILDS[name]()
@@ -247,7 +270,7 @@ def test_the_diffusion_classifier_runs(guidable: PipelinePrior) -> None:
     assert len(set(scores[0].tolist())) == 3
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", BUILDS)
 def test_networks_in_lower_precision(name: str, dtype: torch.dtype) -> None:
     exact, rounded = BUILDS[name](), BUILDS[name](dtype=dtype)
@@ -258,3 +281,58 @@ def test_networks_in_lower_precision(name: str, dtype: torch.dtype) -> None:
     error = (sound.double() - expected).square().mean().sqrt() / expected.square().mean().sqrt()
     assert error < (1e-3 if dtype == torch.float32 else 0.5)
     assert rounded.encode(sound).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", GUIDABLE)
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e-12])
+def test_gradients_through_float16_are_as_they_would_be(name: str, scale: float) -> None:
+    """However small the loss's share in each number is, and each item's by itself."""
+    exact, rounded = BUILDS[name](dtype=torch.float32), BUILDS[name](dtype=torch.float16)
+    n_samples = exact.hop_samples * (60 if name == "stable audio" else 16)
+    audio = 0.1 * torch.randn(2, exact.channels, n_samples, generator=torch.Generator().manual_seed(0))
+    levels = scale * torch.tensor([1.0, 1e-4])  # of the two items' losses
+    wanted, found = (gradient_of_encode(prior, audio, levels) for prior in (exact, rounded))
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert theirs.abs().max() > 0
+        assert (mine - theirs).norm() < 2e-2 * theirs.norm()
+    if name != "audioldm2":  # whose random vocoder is chaotic
+        wanted, found = (gradient_of_decode(prior, levels) for prior in (exact, rounded))
+        for mine, theirs in zip(found, wanted, strict=True):
+            assert theirs.abs().max() > 0
+            assert (mine - theirs).norm() < 2e-2 * theirs.norm()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_gpu_adds_up_in_a_fixed_order_for_as_long_as_it_is_asked(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whatever happens within, torch is left as it was."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    prior = cast("Prior", SimpleNamespace(small=False, device=torch.device(device)))
+    with suppress(ZeroDivisionError), reproducible(prior):
+        assert torch.are_deterministic_algorithms_enabled() == (device == "cuda")
+        assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) == (device == "cuda")
+        raise ZeroDivisionError
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def gradient_of_encode(prior: PipelinePrior, audio: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    leaf = audio.clone().requires_grad_()
+    loss = (levels * (prior.encode(leaf) - 1.0).square().flatten(1).mean(1)).sum()
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def gradient_of_decode(prior: PipelinePrior, levels: torch.Tensor) -> torch.Tensor:
+    leaf = noise_for(prior, 2).float().requires_grad_()
+    loss = (levels * prior.decode(leaf, generators(0, 1)).square().flatten(1).mean(1)).sum()
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def test_a_loss_that_is_no_number_stays_so_in_float16() -> None:
+    """Of its own item alone, so that whoever descends can leave it out."""
+    prior = BUILDS["stable audio"](dtype=torch.float16)
+    gradient = gradient_of_encode(prior, torch.ones(2, prior.channels, 80), torch.tensor([1.0, math.nan]))
+    assert gradient[0].isfinite().all()
+    assert not gradient[1].isfinite().any()
+    silent = gradient_of_encode(prior, torch.ones(1, prior.channels, 80), torch.tensor([0.0]))
+    assert torch.equal(silent, torch.zeros_like(silent))

@@ -12,8 +12,8 @@ WIDTH = 16  # of every text state
 RATE_HZ = 16_000
 
 
-def stable_audio(dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
-    """A StableAudioPipeline: stereo, 8 latent channels, a hop of 8 samples, a window of 64 frames."""
+def stable_audio(dtype: torch.dtype = torch.float64, seed: int = 0, n_frames: int = 64) -> Any:
+    """A StableAudioPipeline: stereo, 8 latent channels, a hop of 8 samples, a window of n_frames."""
     from diffusers import (
         AutoencoderOobleck,
         EDMDPMSolverMultistepScheduler,
@@ -24,7 +24,7 @@ def stable_audio(dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
 
     torch.manual_seed(seed)
     transformer = StableAudioDiTModel(
-        sample_size=64,
+        sample_size=n_frames,
         in_channels=8,
         num_layers=2,
         attention_head_dim=8,

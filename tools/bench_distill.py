@@ -4,7 +4,8 @@ Random weights in its published configuration, through the project's own adapter
 that its peak of memory is its own. Prints one JSON line: the cases with seconds a step (by the clock, and of the
 processors), the parts of a step and the peak of memory (GB), and what follows for a machine of 24 GB. Text is encoded
 once a prompt, so the T5 encoder is not run: random states of its shape take its place, and its weights are counted in.
-Some minutes on two cores.
+Some minutes on two cores. `--gpu` runs batches on an NVIDIA GPU in float16 instead, and one step of a sound on the CPU
+beside them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from peak import peak_bytes
@@ -36,6 +37,8 @@ CASES: dict[str, list[str]] = {
     "1 s, Decoder-SDS": ["--seconds", "1", "--dtype", "float32"],
     "1 s, through the encoder": ["--seconds", "1", "--dtype", "float32", "--encoder"],
 }
+PARTS = ("encode", "network", "decode")
+GPU_BATCHES, GPU_STEPS = (1, 4, 8), 5
 
 
 def main() -> None:
@@ -47,7 +50,12 @@ def main() -> None:
     parser.add_argument("--encoder", action="store_true", help="the gradient through the encoder, not Decoder-SDS")
     parser.add_argument("--variant", choices=("", "autocast", "compile", "channels_last"), default="", help="of a case")
     parser.add_argument("--steps", type=int, default=1, help="the median of so many; at this size none must warm up")
+    parser.add_argument("--gpu", action="store_true", help="batches of 5 s on an NVIDIA GPU, float16")
     options = parser.parse_args()
+    if options.gpu:
+        on_cpu = _apart(["--case", "--seconds", "5", "--dtype", "float32"])
+        print(json.dumps({"cases": {**on_gpu(options), "5 s, one sound, the CPU in float32": on_cpu}}))
+        return
     if options.case:
         print(json.dumps(case(options)))
         return
@@ -92,7 +100,7 @@ def case(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "step_s": statistics.median(wall_s),
         "step_cpu_s": statistics.median(cpu_s),
-        "parts_cpu_s": {name: total / options.steps for name, total in timed.cpu_s.items()},
+        "parts_cpu_s": {name: total / options.steps for name, total in timed.seconds.items()},
         "peak_gb": peak_bytes() / 1e9,
         "weights_gb": _bytes(prior.pipe.transformer, prior.pipe.vae) / 1e9,
         "parameters": _parameters(prior.pipe.transformer, prior.pipe.vae),
@@ -102,23 +110,84 @@ def case(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def real_size(dtype: Any) -> StableAudio:
+def on_gpu(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Decoder-SDS and plain SDS of batches, as reproducibly as a build: seconds a step, its parts, peak of GPU memory.
+
+    The parts are of one more step, in which each waits for the GPU.
+    """
+    import torch
+
+    from sfxgen.priors.contract import reproducible
+
+    warnings.simplefilter("ignore")
+    prior = real_size(torch.float16, "cuda")
+    cases: dict[str, dict[str, Any]] = {}
+    with reproducible(prior):
+        for options.encoder in (False, True):
+            for options.batch in GPU_BATCHES:
+                distil_once(prior, options)  # warms up
+                torch.cuda.reset_peak_memory_stats()
+                seconds = [_waited_for(lambda: distil_once(prior, options)) for _ in range(GPU_STEPS)]
+                how = "through the encoder" if options.encoder else "Decoder-SDS"
+                cases[f"{options.seconds:g} s, {options.batch} at once, {how}"] = {
+                    "step_s": statistics.median(seconds),
+                    "slowest_s": max(seconds),
+                    "peak_gb": torch.cuda.max_memory_allocated() / 1e9,
+                    "parts_s": _parts_on_gpu(prior, options),
+                    "device": torch.cuda.get_device_name(),
+                }
+    return cases
+
+
+def _parts_on_gpu(prior: StableAudio, options: argparse.Namespace) -> dict[str, float]:
+    import torch
+
+    def now_s() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    timed = Timed(prior, now_s)
+    try:
+        distil_once(prior, options)
+    finally:
+        timed.stop()
+    return timed.seconds
+
+
+def _waited_for(work: Callable[[], object]) -> float:
+    """Seconds until the GPU has done it."""
+    import torch
+
+    began = time.perf_counter()
+    work()
+    torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def real_size(dtype: Any, device: str = "cpu") -> StableAudio:
     """Stable Audio Open 1.0 as its files describe it; diffusers' defaults are its configuration."""
     import torch
-    from diffusers import (
-        AutoencoderOobleck,
-        EDMDPMSolverMultistepScheduler,
-        StableAudioDiTModel,
-        StableAudioPipeline,
-        StableAudioProjectionModel,
-    )
 
     from sfxgen.priors.stable_audio import StableAudio
 
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)  # so that no copy in another precision is ever made
-    pipe = StableAudioPipeline(
+    with torch.device(device):
+        pipe = _pipeline()
+    torch.set_default_dtype(before)
+    return StableAudio(pipe, "stable audio open, random weights")
+
+
+def _pipeline() -> Any:
+    from diffusers import (
+        AutoencoderOobleck,
+        StableAudioDiTModel,
+        StableAudioPipeline,
+        StableAudioProjectionModel,
+    )
+
+    return StableAudioPipeline(
         vae=AutoencoderOobleck(
             encoder_hidden_size=128,
             downsampling_ratios=[2, 4, 4, 8, 8],
@@ -137,10 +206,8 @@ def real_size(dtype: Any) -> StableAudio:
             cross_attention_dim=768,
             global_states_input_dim=1536,
         ),
-        scheduler=EDMDPMSolverMultistepScheduler(prediction_type="v_prediction", sigma_data=1.0, solver_order=1),
+        scheduler=None,  # score distillation needs none
     )
-    torch.set_default_dtype(before)
-    return StableAudio(pipe, "stable audio open, random weights")
 
 
 def distil_once(prior: StableAudio, options: argparse.Namespace) -> None:
@@ -155,8 +222,8 @@ def distil_once(prior: StableAudio, options: argparse.Namespace) -> None:
     renderer = FmRenderer(spec, options.seconds, prior.rate_hz)
     rng = torch.Generator().manual_seed(0)
     encoded = {
-        "cross": torch.randn(options.batch, N_TOKENS + 2, WIDTH, generator=rng).to(prior.weights_dtype),
-        "globals": torch.randn(options.batch, 1, 2 * WIDTH, generator=rng).to(prior.weights_dtype),
+        "cross": torch.randn(options.batch, N_TOKENS + 2, WIDTH, generator=rng).to(prior.device, prior.weights_dtype),
+        "globals": torch.randn(options.batch, 1, 2 * WIDTH, generator=rng).to(prior.device, prior.weights_dtype),
     }
     condition = Condition(("a prompt",) * options.batch, options.seconds, encoded)
     starts = [Start(renderer, "a prompt", seed) for seed in range(options.batch)]
@@ -164,28 +231,29 @@ def distil_once(prior: StableAudio, options: argparse.Namespace) -> None:
 
 
 class Timed:
-    """Adds up the processor's seconds in a prior's parts, by name; what other processes take does not count there.
-
-    The gradient's way back and the renderer are what is left.
+    """Adds up the seconds in a prior's parts, by name. By default the processor's, so that what other processes take
+    does not count. The gradient's way back and the renderer are what is left.
     """
 
-    def __init__(self, prior: StableAudio) -> None:
-        self.cpu_s: dict[str, float] = {}
-        for name in ("encode", "network", "decode"):
+    def __init__(self, prior: StableAudio, clock: Callable[[], float] = time.process_time) -> None:
+        self.seconds: dict[str, float] = {}
+        self._prior, self._clock = prior, clock
+        for name in PARTS:
             setattr(prior, name, self._watched(name, getattr(prior, name)))
+
+    def stop(self) -> None:
+        for name in PARTS:
+            delattr(self._prior, name)
 
     def _watched(self, name: str, work: Any) -> Any:
         def timed(*given: Any) -> Any:
-            with self._clock(name):
+            began = self._clock()
+            try:
                 return work(*given)
+            finally:
+                self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - began
 
         return timed
-
-    @contextmanager
-    def _clock(self, name: str) -> Iterator[None]:
-        began = time.process_time()
-        yield
-        self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.process_time() - began
 
 
 def _vary(prior: StableAudio, variant: str) -> None:

@@ -17,7 +17,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.recorded import read_recording
 from sfxgen.manifest.recordings import Edit
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 
 def render(spec: Edit, draws: Sequence[Draw], request: Request) -> list[Audio]:
@@ -32,7 +32,7 @@ def render(spec: Edit, draws: Sequence[Draw], request: Request) -> list[Audio]:
     prior = open_prior(request.prior, request.root, request.device)
     wish, steering = Wish(request.prompt, spec.from_prompt), Steering(strength=spec.strength)
     try:
-        with threads_for(prior):
+        with reproducible(prior):
             blocks = [edit(prior, recording, wish, draw.seed, steering) for draw in draws]
             request.credit(averaged([_credits(prior, block, request.prompt) for block in blocks]))
     except BadInput as error:

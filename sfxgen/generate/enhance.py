@@ -17,7 +17,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.recorded import as_prior_takes_it, read_recording
 from sfxgen.manifest.recordings import Enhance
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 
 def render(spec: Enhance, draws: Sequence[Draw], request: Request) -> list[Audio]:
@@ -45,7 +45,7 @@ def cleaned(
     """A recording without its noise: amount 0 leaves it as it is, bit for bit; 1 takes away all that is found."""
     if amount == 0.0 or audio.peak == 0.0:
         return audio
-    with threads_for(prior):
+    with reproducible(prior):
         shares = enhance(as_prior_takes_it(audio, prior), prior, seed, noise, settings, warn=warn)
         taken = amount * shares.values[1]
         less = replace(shares, values=torch.stack([1.0 - taken, taken]))

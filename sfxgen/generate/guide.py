@@ -31,7 +31,7 @@ from sfxgen.manifest.fm import Fm
 from sfxgen.manifest.guide import Guide, Guided
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.texture import Band, Grains, Texture
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 SHORTEST_S, LONGEST_S = 0.5, 1.5  # of what is guided; what goes on longer is alike throughout, or rings away
 WINDOW_S = 0.25  # lengths are whole multiples of this, so that sounds can share a batch
@@ -97,7 +97,7 @@ def guide_together(
 ) -> list[Guided]:
     """Tune several sounds, the descent of those of one length as one batch through the prior. Searching goes sound by
     sound: it is cheap beside the descent."""
-    with threads_for(prior):
+    with reproducible(prior):
         every = zip(wishes, requests, runs, strict=True)
         searches = [Search(wish, prior, request, run) for wish, request, run in every]
         for search in searches:

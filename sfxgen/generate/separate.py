@@ -17,7 +17,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.recorded import as_prior_takes_it, read_recording
 from sfxgen.manifest.recordings import Separate
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 
 def render(spec: Separate, draws: Sequence[Draw], request: Request) -> list[Audio]:
@@ -42,7 +42,7 @@ def apart(
     warn: Callable[[str], None] = nothing,
 ) -> list[Audio]:
     """The stems of a recording, one a prompt, at its own rate and channels; added up they are the recording."""
-    with threads_for(prior):
+    with reproducible(prior):
         shares = separate(as_prior_takes_it(audio, prior), prompts, prior, seed, settings, warn)
         stems = shared_out(audio.samples, audio.rate_hz, shares)
     return [Audio.of(stem, audio.rate_hz) for stem in stems]
@@ -52,5 +52,5 @@ def found_prompts(audio: Audio, count: int, prior: Prior, seed: int, ask: Ask | 
     """Names of the sounds in a recording: see `naming.names_for`."""
     if audio.peak == 0.0:
         raise BadInput("the recording is silent: there is nothing to find names for")
-    with threads_for(prior), torch.no_grad():
+    with reproducible(prior), torch.no_grad():
         return names_for(as_prior_takes_it(audio, prior), count, prior, seed, ask=ask)

@@ -15,7 +15,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.generate.takes import intensity_gain, place_intensity
 from sfxgen.manifest.text import Text
 from sfxgen.priors import open_prior
-from sfxgen.priors.contract import Prior, threads_for
+from sfxgen.priors.contract import Prior, reproducible
 
 LONGER = 1.5  # a sound asked to last so much longer than its kind does goes on evenly
 LOOP_MARGIN = 1.25  # what a loop is searched in
@@ -28,7 +28,7 @@ def render(spec: Text, draws: Sequence[Draw], request: Request) -> list[Audio]:
     Raises BadInput for a sound longer than the prior's window, SfxgenError where the prior cannot be had.
     """
     prior = open_prior(request.prior, request.root, request.device)
-    with threads_for(prior):
+    with reproducible(prior):
         return _render(spec, draws, request, prior)
 
 

@@ -77,15 +77,15 @@ class AudioLDM2(PipelinePrior):
         """The mean of the autoencoder's posterior: nothing is drawn. It was trained on sounds that peak at 0.5."""
         whole = self.whole_frames(audio).to(self.device, self.dtype)[:, 0]
         mel = log_mel(whole, self.rate_hz, self.mel_hop_samples, int(self.pipe.vocoder.config.model_in_dim))
-        z0: torch.Tensor = self.pipe.vae.encode(mel[:, None].to(self.weights_dtype)).latent_dist.mode()
-        return z0.to(self.dtype) * float(self.pipe.vae.config.scaling_factor)
+        z0 = self.through(lambda x: self.pipe.vae.encode(x).latent_dist.mode(), mel[:, None])
+        return z0 * float(self.pipe.vae.config.scaling_factor)
 
     def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         del generators  # this vocoder draws nothing
-        mel = self.pipe.vae.decode((z0 / self.pipe.vae.config.scaling_factor).to(self.weights_dtype)).sample
-        audio: torch.Tensor = self.pipe.vocoder(mel[:, 0])
+        scaled = z0 / self.pipe.vae.config.scaling_factor
+        audio = self.through(lambda z: self.pipe.vocoder(self.pipe.vae.decode(z).sample[:, 0]), scaled)
         n_samples = z0.shape[2] * self.hop_samples  # its transposed convolutions add a few at the end
-        return audio[:, None, :n_samples].to(self.dtype)
+        return audio[:, None, :n_samples]
 
     def network(self, z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         steps = (t.double().cpu() * self.n_steps - 1.0).clamp(0.0, self.n_steps - 1.0)
@@ -108,7 +108,8 @@ def log_mel(audio: torch.Tensor, rate_hz: int, hop_samples: int, n_bands: int) -
     side = (FFT_SAMPLES - hop_samples) // 2
     if audio.shape[-1] <= side:
         raise BadInput(f"a sound of {audio.shape[-1] / rate_hz:.3g} s is too short for AudioLDM2's log-mel")
-    padded = torch.nn.functional.pad(audio, (side, side), mode="reflect")
+    # mirrored at both ends; torch's own "reflect" adds gradients up in another order each time on a GPU
+    padded = torch.cat([audio[:, 1 : side + 1].flip(1), audio, audio[:, -side - 1 : -1].flip(1)], 1)
     window = torch.hann_window(FFT_SAMPLES, dtype=audio.dtype, device=audio.device)
     spectrum = torch.stft(padded, FFT_SAMPLES, hop_samples, window=window, center=False, return_complex=True)
     filters = torch.from_numpy(_filters(rate_hz, n_bands)).to(audio)

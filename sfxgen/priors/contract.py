@@ -8,9 +8,11 @@ generators that the caller passes, one an item.
 from __future__ import annotations
 
 import contextlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -254,11 +256,38 @@ def _magnitudes(audio: torch.Tensor, fft_samples: int) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def threads_for(prior: Prior) -> Iterator[None]:
-    """One thread for a small prior: sounds are made side by side, and come out the same on any number of cores."""
+def reproducible(prior: Prior) -> Iterator[None]:
+    """Within, the prior gives the same bits each time on one device.
+
+    One thread for a small prior: sounds are made side by side, and come out the same on any number of cores. On a GPU
+    only algorithms that add up in a fixed order: by default gradients of spectra and convolutions do not.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1 if prior.small else of_a_network(before))
     try:
-        yield
+        with _in_fixed_order() if prior.device.type == "cuda" else contextlib.nullcontext():
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _in_fixed_order() -> Iterator[None]:
+    """torch's deterministic algorithms, for which cuBLAS wants to be told of a workspace.
+
+    Not only as a wish (warn_only): attention's gradient is then added up in any order all the same.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    of_memory: Any = torch.utils.deterministic
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        of_memory.fill_uninitialized_memory,
+    )
+    torch.use_deterministic_algorithms(True)
+    of_memory.fill_uninitialized_memory = False  # finds faults, and costs time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        of_memory.fill_uninitialized_memory = before[2]

@@ -52,14 +52,11 @@ class StableAudio(PipelinePrior):
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
         """The mean of the autoencoder's posterior: nothing is drawn."""
-        whole = self.whole_frames(audio).to(self.device, self.weights_dtype)
-        z0: torch.Tensor = self.pipe.vae.encode(whole).latent_dist.mode()
-        return z0.to(self.dtype)
+        return self.through(lambda x: self.pipe.vae.encode(x).latent_dist.mode(), self.whole_frames(audio))
 
     def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         del generators  # this decoder draws nothing
-        audio: torch.Tensor = self.pipe.vae.decode(z0.to(self.weights_dtype)).sample
-        return audio.to(self.dtype)
+        return self.through(lambda z: self.pipe.vae.decode(z).sample, z0)
 
     def network(self, z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         from diffusers.models.embeddings import get_1d_rotary_pos_embed
@@ -73,7 +70,7 @@ class StableAudio(PipelinePrior):
             self.times(t, z),
             encoder_hidden_states=condition.encoded["cross"],
             global_hidden_states=condition.encoded["globals"],
-            rotary_embedding=rotary,
+            rotary_embedding=tuple(part.to(z.device) for part in rotary),  # else every layer copies them
             return_dict=False,
         )[0]
         return output

@@ -67,13 +67,11 @@ class StableAudio3(PipelinePrior):
         return (int(self.pipe.vae.config.latent_dim), self.n_frames_for(seconds))
 
     def encode(self, audio: torch.Tensor) -> torch.Tensor:
-        z0: torch.Tensor = self.pipe.vae.encode(self.whole_frames(audio).to(self.device, self.weights_dtype)).latents
-        return z0.to(self.dtype)
+        return self.through(lambda x: self.pipe.vae.encode(x).latents, self.whole_frames(audio))
 
     def decode(self, z0: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         del generators  # this decoder draws nothing
-        audio: torch.Tensor = self.pipe.vae.decode(z0.to(self.weights_dtype)).sample
-        return audio.to(self.dtype)
+        return self.through(lambda z: self.pipe.vae.decode(z).sample, z0)
 
     def network(self, z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         encoded = condition.encoded
