@@ -20,7 +20,7 @@ UNKNOWN = "?"  # what we could not check without the hub
 _ESTIMATED_S = 5.0  # length of the sound that a speed estimate is for
 _PASSES = 100  # of the network for a sound: 50 steps, with guidance
 _MATRIX = 1024
-_LAUNCHES_S = 0.045  # of a pass on a GPU, however fast it is: 1,700 kernels one after another (an H100, batch 1 to 16)
+_LAUNCHES_S = 0.045  # of a pass on a GPU, however fast it is: what an H100 takes for 1 to 16 sounds of 5 s
 
 
 @dataclass(frozen=True)
