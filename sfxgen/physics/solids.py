@@ -28,7 +28,7 @@ from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_si
 from sfxgen.physics.modal.modes import N_MODES
 from sfxgen.physics.modal.shapes import Array, Body
 
-VERSION = "6"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "7"  # part of the cache key: raise it when the same file would give other modes
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
 FEWEST_DOFS = 3_000  # of each part, where there are many

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing import walls
-from sfxgen.physics.meshing.remesh import fine, remeshed
+from sfxgen.physics.meshing.inner import inner, may_have_inner
+from sfxgen.physics.meshing.remesh import SLIVER, fine, remeshed
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal.shapes import Array, Index
 from sfxgen.physics.modal.shells import Facets
@@ -19,6 +20,9 @@ NODES = 2_800  # of a shell, six degrees of freedom each
 _EDGE_FINENESS = 2.0  # fine edges along one of the shell, where the two sides of walls are matched
 _SAME_WALL = 0.7  # share of the volume of a closed surface that its walls must hold to be all there is of it
 _WALLED = 0.75  # share of the area of an open surface that must face another side for its walls to be the mesh's own
+_NEAR = 16  # points about the end of a wall that are looked at
+_ASIDE = 0.7  # edges: how far aside of it the nearest point of a skin may be
+_JOINT = 0.75  # walls and edges: how far before it a wall may end
 _MEAN_WALLS = 6.0  # a wall is at most so many times the mean one
 
 
@@ -49,6 +53,8 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
         return None
     edge = _edge(area / 2)
     many, small = fine(points, faces, edge / _EDGE_FINENESS)
+    if closed and may_have_inner(points[faces]):
+        small = small[~inner(many[small], points[faces])]
     middle = walls.middle(many, small, thickest)
     middle_area = float(areas(middle.points[middle.faces]).sum())
     if closed and not _SAME_WALL < middle.volume / volume < 1 / _SAME_WALL:
@@ -58,7 +64,7 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
     even_points, even_faces = remeshed(middle.points, middle.faces, _edge(middle_area))
     centres, even_centres = middle.points[middle.faces].mean(axis=1), even_points[even_faces].mean(axis=1)
     _, nearest = cKDTree(centres).query(even_centres)
-    return _largest(Facets(even_points, even_faces, middle.walls[nearest]), own=True)
+    return _largest(_joined(Facets(even_points, even_faces, middle.walls[nearest])), own=True)
 
 
 def _edge(area: float) -> float:
@@ -66,16 +72,50 @@ def _edge(area: float) -> float:
     return float(np.sqrt(2 / np.sqrt(3) * area / NODES))
 
 
-def _largest(facets: Facets, own: bool) -> Sheet:
-    """The largest part that hangs together by edges."""
+def _joined(facets: Facets) -> Facets:
+    """Parts that do not hang together made one where a wall of one ends at a wall of another: it is lengthened to the
+    middle of that."""
+    of_face = _by_edges(facets)
+    if not of_face.any():
+        return facets
+    n, faces = len(facets.points), facets.faces
+    wall, part = np.zeros(n), np.zeros(n, dtype=np.int64)
+    np.maximum.at(wall, faces, facets.walls[:, None])
+    part[faces] = of_face[:, None]
+    ends, count = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0, return_counts=True)
+    edge = float(np.median(np.linalg.norm(facets.points[ends[:, 0]] - facets.points[ends[:, 1]], axis=1)))
+    rim = np.unique(ends[count == 1])
+    away, near = map(np.asarray, cKDTree(facets.points).query(facets.points[rim], k=np.arange(1, min(_NEAR, n) + 1)))
+    good = (part[near] != part[rim][:, None]) & (away < np.hypot(_ASIDE * edge, _JOINT * (wall[near] + edge)))
+    to, found = np.arange(n), good.any(axis=1)
+    to[rim[found]] = near[found, good[found].argmax(axis=1)]
+    group = _parts(np.arange(n), to, n)
+    first = np.lexsort((np.arange(n), np.isin(np.arange(n), rim), group))  # what is no end stays where it is
+    joined = first[np.unique(group[first], return_index=True)[1]][group][faces]
+    whole = areas(facets.points[joined]) > SLIVER * edge**2
+    return Facets(facets.points, joined[whole], facets.walls[whole])
+
+
+def _parts(first: Index, second: Index, n: int) -> Index:
+    """Of each of n things, the number of those that it hangs together with by the pairs."""
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _by_edges(facets: Facets) -> Index:
+    """Of each face, the number of those that it hangs together with by edges."""
     ends = np.sort(np.concatenate([facets.faces[:, [0, 1]], facets.faces[:, [1, 2]], facets.faces[:, [2, 0]]]), axis=1)
     name = ends[:, 0] * len(facets.points) + ends[:, 1]
     order = np.argsort(name, kind="stable")
     same = np.flatnonzero(np.diff(name[order]) == 0)
     n = len(facets.faces)
-    a, b = order[same] % n, order[same + 1] % n
-    count, label = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
-    area = np.bincount(label, areas(facets.points[facets.faces]), count)
+    return _parts(order[same] % n, order[same + 1] % n, n)
+
+
+def _largest(facets: Facets, own: bool) -> Sheet:
+    """The largest part that hangs together by edges."""
+    label = _by_edges(facets)
+    area = np.bincount(label, areas(facets.points[facets.faces]))
     kept = label == area.argmax()
     used, index = np.unique(facets.faces[kept], return_inverse=True)
     part = Facets(facets.points[used], index.reshape(-1, 3), facets.walls[kept])

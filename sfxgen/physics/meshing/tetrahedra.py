@@ -10,10 +10,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from sfxgen.physics.meshing.distance import Distance, split, winding, winding_at
+from sfxgen.physics.meshing.distance import Distance, split, winding
 from sfxgen.physics.meshing.fitted import fitted
+from sfxgen.physics.meshing.inner import inner, may_have_inner
 from sfxgen.physics.meshing.stuffing import Tetrahedra, compact, stuff, volumes
-from sfxgen.physics.meshing.triangles import areas, enclosed, normals, unique_points
+from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal.elements import jacobians
 from sfxgen.physics.modal.shapes import Array, Mesh
 
@@ -25,7 +26,6 @@ FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with f
 TIED = 0.75  # cubes: parts nearer than that are glued together
 MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
 FOLDED = 0.1
-INSIDE = 1e-4  # of the body's length: how far from a triangle it is asked what lies on either side
 EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
 # The four sides of a cell, turned outwards: three corners, then the middles of the edges between them.
 SIDES = np.array([[0, 2, 1, 6, 5, 4], [0, 1, 3, 4, 8, 7], [1, 2, 3, 5, 9, 8], [0, 3, 2, 7, 9, 6]])
@@ -45,18 +45,9 @@ class Level:
     def __init__(self, triangles: Array, wall: float, cell: float) -> None:
         self._triangles, self._wall, self._near = triangles, wall, 1.1 * cell + wall / 2
         pieces = split(triangles, cell)
-        if not wall and _overlaps(triangles):
-            pieces = pieces[~self._inside(pieces)]
+        if not wall and may_have_inner(triangles):
+            pieces = pieces[~inner(pieces, triangles)]
         self._distance = Distance(pieces)
-
-    def _inside(self, pieces: Array) -> NDArray[np.bool_]:
-        """Which lie within the body, as where parts touch or run into one another."""
-        middles, across = pieces.mean(axis=1), normals(pieces)
-        step = INSIDE * float(np.ptp(middles, axis=0).max())
-        across *= step / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-300)
-        within = winding_at(middles + across, self._triangles) > 0.5
-        within[within] = winding_at((middles - across)[within], self._triangles) > 0.5
-        return np.asarray(within)
 
     def __call__(self, points: Array, start: Array | None) -> Array:
         place, distance = self._distance.nearest(points, self._near)
@@ -126,15 +117,6 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
     mesh, lost, part = _hung_together(replace(mesh, points=mesh.points @ np.linalg.inv(fitting)), TIED * cell)
     whole = curved(mesh, Level(triangles, wall, cell))
     return Solid(_tied(whole, part, TIED * cell) if part.max() else whole, cell, lost)
-
-
-def _overlaps(triangles: Array) -> bool:
-    """Whether the surface may have parts within: it is of several pieces, or more than two triangles share a side."""
-    points, corners = unique_points(triangles.reshape(-1, 3))
-    faces = corners.reshape(-1, 3)
-    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    shared = np.unique(sides[:, 0] * len(points) + sides[:, 1], return_counts=True)[1]
-    return bool((shared > 2).any()) or _groups(sides[:, 0], sides[:, 1], len(points))[0] > 1
 
 
 def _box(triangles: Array, wall: float) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from sfxgen.physics.meshing.triangles import areas, normals, point_normals, spre
 from sfxgen.physics.modal.shapes import Array, Index
 
 _NEAREST = 4  # points of the other side that are looked at
+_THINNEST = 1e-3  # of the thickest: sides nearer than that touch, and bound no wall
 _OPPOSITE = -0.7  # cosine between the normals of both sides of a wall, at the most
 _SAMPLES = 6_000  # points by which a body is judged
 _DAMPED = 1e-7  # keeps the matrix of sides definite
@@ -59,7 +60,7 @@ def across(points: Array, outwards: Array, thickest: float) -> tuple[Array, Inde
     cosine = np.einsum("pc,pkc->pk", outwards, outwards[near])
     inward = np.einsum("pkc,pc->pk", gap, outwards) > 0
     depth = np.einsum("pkc,pkc->pk", gap, outwards[near]) / np.where(cosine < _OPPOSITE, cosine, -1.0)
-    good = np.isfinite(found) & inward & (cosine < _OPPOSITE) & (depth > 0) & (depth < thickest)
+    good = np.isfinite(found) & inward & (cosine < _OPPOSITE) & (depth > _THINNEST * thickest) & (depth < thickest)
     first = good.argmax(axis=1)
     rows = np.arange(len(points))
     return np.where(good.any(axis=1), depth[rows, first], 0.0), near[rows, first]
