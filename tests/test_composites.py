@@ -18,8 +18,9 @@ from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics.modal.families import ModeFamily
+from sfxgen.physics.modal.mixtures import Ingredient
 from sfxgen.physics.modal.shapes import Array
-from sfxgen.physics.solids import Found, Source, solve
+from sfxgen.physics.solids import Found, Kinds, Source, solve
 
 SIDE, HALF = 0.012, 0.15
 
@@ -183,6 +184,25 @@ def test_a_shell_may_have_parts_of_other_materials(tmp_path: Path) -> None:
     brass, iron = (MATERIALS[name].density_kg_m3 for name in ("brass", "steel"))
     assert mixed.mass_kg == pytest.approx(area * (0.15 * iron + 0.05 * brass), rel=0.02)
     assert mixed.frequency_hz[0] < steel.frequency_hz[0]
+
+
+def test_what_no_part_holds_is_of_the_nearest_one(tmp_path: Path) -> None:
+    """Also where that one is a long bar, whose few triangles have their middles farther away than many small ones."""
+    scene = trimesh.Scene()
+    bar, ball, block = (
+        trimesh.creation.box((2.0, 0.02, 0.02)),
+        trimesh.creation.icosphere(3, 0.05),
+        trimesh.creation.box((0.04, 0.04, 0.04)),
+    )
+    ball.apply_translation((0.7, 0, 0.2))
+    block.apply_translation((0.7, 0, 0.09))
+    bar = trimesh.util.concatenate([bar, ball])  # type: ignore[no-untyped-call]
+    scene.add_geometry(bar, node_name="Bar", geom_name="Bar")
+    scene.add_geometry(block, node_name="Block", geom_name="Block")
+    scene.export(tmp_path / "bar.glb")  # type: ignore[no-untyped-call]
+    source = Source(tmp_path / "bar.glb", "bar.glb", others=(("Block", Ingredient(1.0, 2.0, 0.3)),))
+    gap = np.array([[0.7, 0.0, 0.03], [0.7, 0.0, 0.05]])  # 20 and 40 mm from the bar, 40 and 20 from the block
+    np.testing.assert_array_equal(Kinds.of(source, 0.3).mixture(gap, 1.0).owner, [0, 1])
 
 
 def test_a_mixed_body_is_the_same_twice_and_as_bytes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.linked import buffers
-from sfxgen.physics.meshing.distance import Distance, winding_at
+from sfxgen.physics.meshing.distance import Distance, split, winding_at
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooThin, filled
@@ -28,12 +28,13 @@ from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_si
 from sfxgen.physics.modal.modes import N_MODES
 from sfxgen.physics.modal.shapes import Array, Body
 
-VERSION = "6"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "7"  # part of the cache key: raise it when the same file would give other modes
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
 FEWEST_DOFS = 3_000  # of each part, where there are many
 MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
+PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
 _HEADER = struct.Struct("<I")
 
@@ -167,8 +168,9 @@ class Kinds:
         owner = inside.argmax(axis=0)
         lost = inside.max(axis=0) < 0.5
         if lost.any():
-            away = [Distance(part.triangles).nearest(longest * places[lost])[1] for part in self.parts]
-            owner[lost] = np.array(away).argmin(axis=0)
+            pieces = [split(part.triangles, PIECE * longest) for part in self.parts]
+            away = [Distance(each).nearest(longest * places[lost])[1] for each in pieces]
+            owner[lost] = np.round(np.array(away) / longest, 9).argmin(axis=0)  # the first of equal ones
         return Mixture(np.array(self.material)[owner], self.ingredients)
 
 
