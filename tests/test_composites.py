@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from scipy.linalg import eigh
 from sfxgen.draw import Draw
 from sfxgen.errors import MeshUnusable
 from sfxgen.generate.impact import render, struck
+from sfxgen.generate.objects import source_of
 from sfxgen.generate.recipe import Request
+from sfxgen.lock import Lock, LockedSound
+from sfxgen.manifest.guide import Guided
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
@@ -184,6 +188,29 @@ def test_a_shell_may_have_parts_of_other_materials(tmp_path: Path) -> None:
     brass, iron = (MATERIALS[name].density_kg_m3 for name in ("brass", "steel"))
     assert mixed.mass_kg == pytest.approx(area * (0.15 * iron + 0.05 * brass), rel=0.02)
     assert mixed.frequency_hz[0] < steel.frequency_hz[0]
+
+
+@pytest.mark.parametrize(
+    ("named", "owner"),
+    [(("Nail", "Beam"), "Nail"), (("Beam", "Nail"), "Beam"), (("Nail",), "Nail"), (("Beam",), "Beam")],
+)
+def test_where_parts_overlap_the_one_named_first_has_the_place(
+    tmp_path: Path, named: tuple[str, ...], owner: str
+) -> None:
+    """A nail in a beam, whose own skin goes on within it; what is not named comes last. Also as the lock keeps it."""
+    scene = trimesh.Scene()
+    for name, size in (("Beam", (0.2, 0.02, 0.02)), ("Nail", (0.004, 0.004, 0.1))):
+        scene.add_geometry(trimesh.creation.box(size), node_name=name, geom_name=name)
+    scene.export(tmp_path / "nailed.glb")  # type: ignore[no-untyped-call]
+    spec = struck_mesh(tmp_path, "nailed.glb", materials=dict.fromkeys(named, "oak"))
+    source = source_of(spec.object, Request(root=tmp_path))
+    places = np.array([[0.0, 0.0, 0.001], [0.0, 0.0, 0.2], [0.3, 0.0, 0.0]])
+    found = Kinds.of(source, 0.3).mixture(places, 0.2).owner
+    of_part = {name: i + 1 for i, name in enumerate(named)}
+    np.testing.assert_array_equal(found, [of_part.get(name, 0) for name in (owner, "Nail", "Beam")])
+    guided = Guided("", "impact", "", spec.model_dump(mode="json"), 0.0, 0.0, 0, "")
+    locked = json.loads(Lock({"one": LockedSound("", "", {}, {}, guided=guided)}).to_text())
+    assert tuple(locked["sounds"]["one"]["guided"]["body"]["object"]["materials"]) == named
 
 
 def test_what_no_part_holds_is_of_the_nearest_one(tmp_path: Path) -> None:

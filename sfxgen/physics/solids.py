@@ -163,15 +163,19 @@ class Kinds:
         return Kinds(tuple(surface for _, surface in parts), tuple(own), ingredients)
 
     def mixture(self, places: Array, longest: float) -> Mixture:
-        """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to."""
-        inside = np.array([winding_at(longest * places, part.triangles) for part in self.parts])
+        """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to; of
+        several, of the one whose material was named first, and of the body's own last."""
+        last = len(self.ingredients)
+        order = sorted(range(len(self.parts)), key=lambda i: self.material[i] or last)
+        parts = [self.parts[i] for i in order]
+        inside = np.array([winding_at(longest * places, part.triangles) > 0.5 for part in parts])
         owner = inside.argmax(axis=0)
-        lost = inside.max(axis=0) < 0.5
+        lost = ~inside.any(axis=0)
         if lost.any():
-            pieces = [split(part.triangles, PIECE * longest) for part in self.parts]
+            pieces = [split(part.triangles, PIECE * longest) for part in parts]
             away = [Distance(each).nearest(longest * places[lost])[1] for each in pieces]
             owner[lost] = np.round(np.array(away) / longest, 9).argmin(axis=0)  # the first of equal ones
-        return Mixture(np.array(self.material)[owner], self.ingredients)
+        return Mixture(np.array(self.material)[order][owner], self.ingredients)
 
 
 def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted: Wanted) -> Found:
