@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,11 @@ from sfxgen.manifest.guide import Guided
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
+from sfxgen.physics.modal import meshed
+from sfxgen.physics.modal.elements import volume_of
 from sfxgen.physics.modal.families import ModeFamily
 from sfxgen.physics.modal.mixtures import Ingredient
-from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.modal.shapes import Array, Mesh
 from sfxgen.physics.solids import Found, Kinds, Source, solve
 
 SIDE, HALF = 0.012, 0.15
@@ -129,6 +132,29 @@ def test_each_material_damps_by_its_share_and_weighs_what_it_does(tmp_path: Path
     oak = struck(struck_mesh(tmp_path, file, materials={"Handle": "oak"}), Request(root=tmp_path))[0]
     expected = HALF * SIDE * 1.6 * SIDE * (MATERIALS["oak"].density_kg_m3 + MATERIALS["steel"].density_kg_m3)
     assert oak.mass_kg == pytest.approx(expected, rel=0.02)
+
+
+def test_a_heavier_material_makes_no_thicker_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the quick law of radiation bends is the same; each piece's matrices are worked out once."""
+    assembled: list[int] = []
+    whole = meshed.assembled_parts
+
+    def counted(part: Mesh) -> Any:
+        assembled.append(part.cells.shape[1])
+        found = whole(part)
+        assert found[2] == volume_of(part)
+        return found
+
+    monkeypatch.setattr(meshed, "assembled_parts", counted)
+    path = tmp_path / knife(tmp_path)
+    plain = solve(Source(path, "knife.glb"), 0.3, 8, 3_000)
+    n_cells = sum(assembled)
+    for density in (0.1, 10.0):
+        assembled.clear()
+        mixed = solve(Source(path, "knife.glb", others=(("Handle", Ingredient(1.0, density, 0.3)),)), 0.3, 8, 3_000)
+        assert mixed.body.thickness == pytest.approx(plain.body.thickness, rel=1e-9)
+        assert float(mixed.family.volume) == pytest.approx(float(plain.family.volume) * (1 + density) / 2, rel=0.02)
+        assert sum(assembled) == n_cells
 
 
 def test_parts_that_ring_apart_are_those_parts(tmp_path: Path) -> None:

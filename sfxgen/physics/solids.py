@@ -21,7 +21,7 @@ from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DO
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal import families
-from sfxgen.physics.modal.elements import untold
+from sfxgen.physics.modal.elements import untold, volume_of
 from sfxgen.physics.modal.families import ModeFamily, centre
 from sfxgen.physics.modal.meshed import N_SPOTS, family_of_shell, family_of_solid
 from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_side
@@ -217,7 +217,7 @@ def _of_surface(
         family = family_of_solid(solid.part, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
-        rod = 4 * float(family.volume / family.skin_area)
+        rod = 4 * volume_of(solid.part) / float(family.skin_area)
         thickness = source.wall_m / size_m or min(rod, *sides) or rod
     body, notes = Body("mesh", sides, thickness), [*surface.notes, *notes]
     return Found(family, body, longest, sheet is not None, n_cells, n_dofs, tuple(notes))
