@@ -19,11 +19,10 @@ from sfxgen.generate.objects import source_of
 from sfxgen.generate.recipe import Request
 from sfxgen.lock import Lock, LockedSound
 from sfxgen.manifest.guide import Guided
-from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
-from sfxgen.physics.modal import meshed
-from sfxgen.physics.modal.elements import volume_of
+from sfxgen.physics.modal import elements, meshed
 from sfxgen.physics.modal.families import ModeFamily
 from sfxgen.physics.modal.mixtures import Ingredient
 from sfxgen.physics.modal.shapes import Array, Mesh
@@ -137,12 +136,12 @@ def test_each_material_damps_by_its_share_and_weighs_what_it_does(tmp_path: Path
 def test_a_heavier_material_makes_no_thicker_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the quick law of radiation bends is the same; each piece's matrices are worked out once."""
     assembled: list[int] = []
-    whole = meshed.assembled_parts
+    whole = elements.assembled_parts
 
     def counted(part: Mesh) -> Any:
         assembled.append(part.cells.shape[1])
         found = whole(part)
-        assert found[2] == volume_of(part)
+        assert found[2] == elements.volume_of(part)
         return found
 
     monkeypatch.setattr(meshed, "assembled_parts", counted)
@@ -229,6 +228,7 @@ def test_where_parts_overlap_the_one_named_first_has_the_place(
         scene.add_geometry(trimesh.creation.box(size), node_name=name, geom_name=name)
     scene.export(tmp_path / "nailed.glb")  # type: ignore[no-untyped-call]
     spec = struck_mesh(tmp_path, "nailed.glb", materials=dict.fromkeys(named, "oak"))
+    assert isinstance(spec.object, FromFile)
     source = source_of(spec.object, Request(root=tmp_path))
     places = np.array([[0.0, 0.0, 0.001], [0.0, 0.0, 0.2], [0.3, 0.0, 0.0]])
     found = Kinds.of(source, 0.3).mixture(places, 0.2).owner
@@ -249,7 +249,7 @@ def test_what_no_part_holds_is_of_the_nearest_one(tmp_path: Path) -> None:
     )
     ball.apply_translation((0.7, 0, 0.2))
     block.apply_translation((0.7, 0, 0.09))
-    bar = trimesh.util.concatenate([bar, ball])  # type: ignore[no-untyped-call]
+    bar = trimesh.util.concatenate([bar, ball])
     scene.add_geometry(bar, node_name="Bar", geom_name="Bar")
     scene.add_geometry(block, node_name="Block", geom_name="Block")
     scene.export(tmp_path / "bar.glb")  # type: ignore[no-untyped-call]

@@ -13,8 +13,9 @@ import trimesh
 from sfxgen.draw import Draw
 from sfxgen.errors import MeshUnusable
 from sfxgen.generate.impact import render, struck
+from sfxgen.generate.objects import solved
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.physics import solids
 from sfxgen.physics.meshing.meshes import cleaned, read_surface, scaled_m
 from sfxgen.physics.meshing.tetrahedra import filled
@@ -182,7 +183,22 @@ def test_an_open_surface_is_a_shell_of_the_wall_that_is_written_or_of_a_usual_on
     assert float(found.family.volume) * found.longest**3 == pytest.approx(area * wall_m, rel=0.01)
     assert found.notes == ()
     (note,) = solids.solve(Source(path, "open.obj"), 0.3, 8).notes
-    assert "rings as a wall of 3.33 mm; write wall_m" in note
+    assert "open.obj is open" in note.said("open.obj", found.longest)
+    assert "rings as a wall of 3.33 mm; write wall_m" in note.said("open.obj", found.longest)
+
+
+def test_what_is_said_of_a_mesh_is_of_the_job_that_asks(tmp_path: Path) -> None:
+    """Of another file of the same content, at another size, the solve comes from the cache, but not its words."""
+    damaged(tmp_path, "open.obj")
+    (tmp_path / "{same}.obj").write_bytes((tmp_path / "open.obj").read_bytes())
+    store: dict[str, bytes] = {}
+    said: list[str] = []
+    request = Request(root=tmp_path, cached=lambda key, make: store.setdefault(key, make()), warn=said.append)
+    for name, size_m in (("open.obj", 0.2), ("{same}.obj", 0.4)):
+        solved(FromFile(shape="mesh", file=name, size_m=size_m), request)
+    assert len(store) == 1
+    assert [text.partition(" is open")[0] for text in said] == ["open.obj", "{same}.obj"]
+    assert ["a wall of 3.33 mm" in said[0], "a wall of 6.67 mm" in said[1]] == [True, True]
 
 
 def test_a_gltf_is_known_by_its_buffers_as_well(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _modes(item: AnyBody, material: Material, request: Request, panels: bool, n_
         )
         found = solids.Found.from_bytes(data)
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
-        for note in (*found.notes, *notes):
+        for note in (*(each.said(item.file, size_m) for each in found.notes), *notes):
             request.warn(note)
         return Solved(found.family.at(poisson), found.body, size_m, key)
     body = replace(body_of(item), fineness=float(f"{finer:.6g}"))

@@ -60,9 +60,22 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a person should know of a mesh, whatever its size and its file's name. text: with {name} and, where it has a
+    wall, {wall_mm}; wall: over the longest side."""
+
+    text: str
+    wall: float = 0.0
+
+    def said(self, name: str, size_m: float) -> str:
+        """Of a file of that name, its longest side size_m."""
+        return self.text.format(name=name, wall_mm=f"{1000 * self.wall * size_m:.3g}")
+
+
+@dataclass(frozen=True)
 class Found:
     """What solving a mesh file gives. body, family: relative to its longest side, which is `longest` in the file's own
-    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person, whatever its size."""
+    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person."""
 
     family: ModeFamily
     body: Body
@@ -70,13 +83,13 @@ class Found:
     is_shell: bool
     n_cells: int
     n_dofs: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def to_bytes(self) -> bytes:
         """A JSON head, then the modes; equal ones give equal bytes."""
         head = json.dumps(
-            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "family")}
-            | {"body": asdict(self.body)}
+            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "family", "notes")}
+            | {"body": asdict(self.body), "notes": [asdict(note) for note in self.notes]}
         ).encode()
         return _HEADER.pack(len(head)) + head + self.family.to_bytes()
 
@@ -86,7 +99,8 @@ class Found:
         end = _HEADER.size + length
         head = json.loads(data[_HEADER.size : end])
         body = Body(**(head["body"] | {"size": tuple(head["body"]["size"])}))
-        return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
+        notes = tuple(Note(**note) for note in head["notes"])
+        return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": notes}))
 
 
 def key(source: Source, poisson: float, panels: bool = False, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> str:
@@ -192,7 +206,13 @@ def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted
     skin = [length**2 * float(one.family.skin_area) for one, length in zip(found, lengths, strict=True)]
     thickness = np.average([one.body.thickness * r for one, r in zip(found, lengths, strict=True)], weights=skin)
     body = Body("mesh", tuple(float(f"{s:.12g}") for s in surface.extent / longest), float(f"{thickness:.12g}"))
-    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    notes = tuple(
+        dict.fromkeys(
+            replace(note, wall=length * note.wall)
+            for one, length in zip(found, lengths, strict=True)
+            for note in one.notes
+        )
+    )
     cells, unknowns = sum(one.n_cells for one in found), sum(one.n_dofs for one in found)
     return Found(family, body, longest, all(one.is_shell for one in found), cells, unknowns, notes)
 
@@ -219,31 +239,33 @@ def _of_surface(
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
         rod = 4 * volume_of(solid.part) / float(family.skin_area)
         thickness = source.wall_m / size_m or min(rod, *sides) or rod
-    body, notes = Body("mesh", sides, thickness), [*surface.notes, *notes]
+    body, notes = Body("mesh", sides, thickness), [*map(Note, surface.notes), *notes]
     return Found(family, body, longest, sheet is not None, n_cells, n_dofs, tuple(notes))
 
 
-def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[str]]:
+def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[Note]]:
     """The surface, scaled to a longest side of 1, as a shell, None for what is better solid; what is to be said of it.
     size_m: that side's length."""
-    name, longest = source.name, float(surface.extent.max())
+    longest = float(surface.extent.max())
     points, faces, is_open = surface.points / longest, surface.faces, surface.holes > CLOSED_HOLES
     across = float(np.sort(surface.extent)[1]) / longest
     wall = source.wall_m / size_m
-    sheet, notes = None, []
+    sheet, notes = None, list[Note]()
     if wall:
         sheet = of_wall(points, faces, wall) if wall <= THIN * across else None
     elif is_open or _is_thin(surface):
         sheet = of_both_sides(points, faces, not is_open)
         if sheet is None and is_open:
             wall = USUAL_WALL * across
-            notes.append(
-                f"{name} is open: {min(surface.holes, 1):.0%} of its surface is missing, so it rings as a wall of "
-                f"{1000 * wall * size_m:.3g} mm; write wall_m, the thickness of its wall"
+            text = (
+                f"{{name}} is open: {min(surface.holes, 1):.0%} of its surface is missing, so it rings as a wall of "
+                "{wall_mm} mm; write wall_m, the thickness of its wall"
             )
+            notes.append(Note(text, wall))
             sheet = of_wall(points, faces, wall)
     if sheet and sheet.lost > LOST:
-        notes.append(f"{name} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out")
+        text = f"{{name}} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out"
+        notes.append(Note(text))
     return sheet, notes
 
 
@@ -253,11 +275,11 @@ def _is_thin(surface: Surface) -> bool:
     return 2 * volume / area < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
 
 
-def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[str]]:
+def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[Note]]:
     """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length."""
-    name, notes = source.name, []
+    name, notes = source.name, list[Note]()
     if not source.wall_m and surface.holes > 0:
-        notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
+        notes.append(Note("{name} has small holes and was taken as closed; where it is hollow, write wall_m"))
     try:
         triangles = surface.triangles / float(surface.extent.max())
         if source.mesher == "tetwild" and not source.wall_m:
@@ -275,5 +297,6 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
             f"{name} encloses no volume; expected a solid, or wall_m, the thickness of its wall"
         ) from error
     if solid.lost > LOST:
-        notes.append(f"{name} has loose parts: the largest rings, and {solid.lost:.0%} of the volume was left out")
+        text = f"{{name}} has loose parts: the largest rings, and {solid.lost:.0%} of the volume was left out"
+        notes.append(Note(text))
     return solid, notes
