@@ -22,6 +22,7 @@ from sfxgen.manifest.guide import Guided
 from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.manifest.materials import MATERIALS, Material
 from sfxgen.manifest.scene import Scene
+from sfxgen.physics.meshing.meshes import read_parts
 from sfxgen.physics.modal import elements, meshed
 from sfxgen.physics.modal.families import ModeFamily
 from sfxgen.physics.modal.mixtures import Ingredient
@@ -196,6 +197,31 @@ def test_parts_have_the_names_of_the_file_and_a_wrong_one_is_said(tmp_path: Path
     assert struck(struck_mesh(tmp_path, file, materials={known: "oak"}), Request(root=tmp_path))[0].mass_kg > 0
     with pytest.raises(MeshUnusable, match=rf"knife\.{ending} has no part 'Handel'; expected one of .*Handle.*did you"):
         struck(struck_mesh(tmp_path, file, materials={"Handel": "oak"}), Request(root=tmp_path))
+
+
+def test_a_part_without_a_surface_is_left_out(tmp_path: Path) -> None:
+    """A marker of one line, as exporters leave them; a file of such parts alone is refused."""
+    line = trimesh.Trimesh(np.array([[0.0, 0, 0], [0.1, 0, 0], [0.2, 0, 0]]), [[0, 1, 1]], process=False)
+    scene = trimesh.Scene()
+    scene.add_geometry(line, node_name="Marker", geom_name="Marker")
+    scene.export(tmp_path / "empty.glb")  # type: ignore[no-untyped-call]
+    with pytest.raises(MeshUnusable, match=r"empty\.glb holds no surface"):
+        read_parts(tmp_path / "empty.glb", "empty.glb")
+    for name, x in (("Left", 0.0), ("Right", 0.3)):
+        box = trimesh.creation.box((0.1, 0.02, 0.02))
+        box.apply_translation((x, 0, 0))
+        scene.add_geometry(box, node_name=name, geom_name=name)
+    scene.export(tmp_path / "marked.glb")  # type: ignore[no-untyped-call]
+    assert [names[0] for names, _ in read_parts(tmp_path / "marked.glb", "marked.glb")] == ["Left", "Right"]
+
+
+def test_a_part_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    scene = trimesh.Scene()
+    for name, size in (("Good", (0.1, 0.1, 0.1)), ("Bad", (1.0, 0.137, 0.01))):
+        scene.add_geometry(trimesh.creation.box(size), node_name=name, geom_name=name)
+    scene.export(tmp_path / "two.glb")  # type: ignore[no-untyped-call]
+    with pytest.raises(MeshUnusable, match=r"part 'Bad' of two\.glb has a wall of 0\.014 m about"):
+        solve(Source(tmp_path / "two.glb", "two.glb", wall_m=0.014, apart=True), 0.3, 8, 3_000)
 
 
 def test_a_shell_may_have_parts_of_other_materials(tmp_path: Path) -> None:

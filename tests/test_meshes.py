@@ -201,6 +201,18 @@ def test_what_is_said_of_a_mesh_is_of_the_job_that_asks(tmp_path: Path) -> None:
     assert ["a wall of 3.33 mm" in said[0], "a wall of 6.67 mm" in said[1]] == [True, True]
 
 
+@pytest.mark.parametrize("across", [0.137, 0.12, 0.15])
+def test_the_wall_that_is_told_as_the_most_is_allowed(tmp_path: Path, across: float) -> None:
+    """Also where the file's single precision lies below the number that was meant."""
+    trimesh.creation.box((1.0, across, 0.01)).export(tmp_path / "leaf.stl")
+    with pytest.raises(MeshUnusable, match="too intricate for it; expected at most") as caught:
+        solids.solve(Source(tmp_path / "leaf.stl", "leaf.stl", wall_m=across / 10 + 0.0005), 0.3, 8, 3_000)
+    told = float(str(caught.value).rsplit(maxsplit=1)[1])
+    assert 0.9 * across / 10 < told <= across / 10 + 1e-12
+    for wall_m in (told, across / 10):
+        assert solids.solve(Source(tmp_path / "leaf.stl", "leaf.stl", wall_m=wall_m), 0.3, 8).is_shell
+
+
 def test_a_gltf_is_known_by_its_buffers_as_well(tmp_path: Path) -> None:
     """A .gltf keeps its points in a .bin beside it: another one is another body, by the plan's key and the solve's."""
     (tmp_path / "sounds").mkdir()

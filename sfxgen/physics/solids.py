@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sfxgen.errors import MeshUnusable
+from sfxgen.manifest.base import floored
 from sfxgen.manifest.linked import buffers
 from sfxgen.physics.meshing.distance import Distance, split, winding_at
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
@@ -36,6 +38,7 @@ MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
 PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
+SINGLE = 1e-6  # relative: what single precision may be off by
 _HEADER = struct.Struct("<I")
 
 
@@ -151,9 +154,11 @@ def solve(
 
 @dataclass(frozen=True)
 class Kinds:
-    """The parts of a file, the number of each one's material, and these, the body's own being the first."""
+    """The parts of a file and what to call each, the number of each one's material, and these, the body's own being the
+    first."""
 
     parts: tuple[Surface, ...]
+    names: tuple[str, ...]
     material: tuple[int, ...]
     ingredients: tuple[Ingredient, ...]
 
@@ -174,7 +179,9 @@ class Kinds:
             )
         own = [next((i + 1 for i, (other, _) in enumerate(source.others) if other in names), 0) for names, _ in parts]
         ingredients = (Ingredient(1.0, 1.0, poisson), *(other for _, other in source.others))
-        return Kinds(tuple(surface for _, surface in parts), tuple(own), ingredients)
+        count = Counter(name for names, _ in parts for name in names)
+        own_names = (next((name for name in names if count[name] == 1), names[0]) for names, _ in parts)
+        return Kinds(tuple(surface for _, surface in parts), tuple(own_names), tuple(own), ingredients)
 
     def mixture(self, places: Array, longest: float) -> Mixture:
         """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to; of
@@ -198,8 +205,14 @@ def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted
     lengths = [float(part.extent.max()) / longest for part in kinds.parts]
     each = replace(wanted, dofs=max(FEWEST_DOFS, wanted.dofs // len(lengths)), panels=False)
     found = [
-        _of_surface(part, source, size_m * length, centre(kinds.ingredients[own].poisson), each)
-        for part, length, own in zip(kinds.parts, lengths, kinds.material, strict=True)
+        _of_surface(
+            part,
+            replace(source, name=f"part '{name}' of {source.name}"),
+            size_m * length,
+            centre(kinds.ingredients[own].poisson),
+            each,
+        )
+        for part, name, length, own in zip(kinds.parts, kinds.names, lengths, kinds.material, strict=True)
     ]
     parts = [Apart(one.family, length, own) for one, length, own in zip(found, lengths, kinds.material, strict=True)]
     family = side_by_side(parts, kinds.ingredients, wanted.n_modes, N_SPOTS)
@@ -252,7 +265,7 @@ def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | Non
     wall = source.wall_m / size_m
     sheet, notes = None, list[Note]()
     if wall:
-        sheet = of_wall(points, faces, wall) if wall <= THIN * across else None
+        sheet = of_wall(points, faces, wall) if wall <= _thickest(surface) else None
     elif is_open or _is_thin(surface):
         sheet = of_both_sides(points, faces, not is_open)
         if sheet is None and is_open:
@@ -267,6 +280,11 @@ def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | Non
         text = f"{{name}} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out"
         notes.append(Note(text))
     return sheet, notes
+
+
+def _thickest(surface: Surface) -> float:
+    """Wall of a shell, over the longest side, at the most. Sizes in a file may be of single precision."""
+    return THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * (1 + SINGLE)
 
 
 def _is_thin(surface: Surface) -> bool:
@@ -290,7 +308,7 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
-            f"{THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * size_m:.2g}"
+            f"{floored(_thickest(surface) * size_m, 2)}"
         ) from error
     except ValueError as error:
         raise MeshUnusable(

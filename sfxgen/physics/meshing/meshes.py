@@ -69,31 +69,39 @@ def read_surface(path: Path, name: str) -> Surface:
 
 
 def read_parts(path: Path, name: str) -> tuple[tuple[tuple[str, ...], Surface], ...]:
-    """Names and surface of each part of the file, in the order of their names; where it has but one, of what hangs
-    together in it. Raises MeshUnusable."""
-    parts = _parts(path, name, apart=True)
+    """Names and surface of each part of the file that has one, in the order of their names; where but one has, of what
+    hangs together in it. Raises MeshUnusable."""
+    each = [(part.names, _mended(part.points, part.faces, name)) for part in _parts(path, name, apart=True)]
+    parts = [(names, surface) for names, surface in each if len(surface.faces)]
     if len(parts) > 1:
-        return tuple((part.names, _surface(part.points, part.faces, name)) for part in parts)
-    whole = _surface(parts[0].points, parts[0].faces, name)
+        return tuple(parts)
+    names, whole = (parts or each)[0]
+    _need_triangles(whole, name)
     sides = np.concatenate([whole.faces[:, :2], whole.faces[:, 1:]])
     n = len(whole.points)
     graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     of_face = label[whole.faces[:, 0]]
-    return tuple(
-        ((*parts[0].names, str(i + 1)), _surface(whole.points, whole.faces[of_face == i], name)) for i in range(count)
-    )
+    return tuple(((*names, str(i + 1)), _surface(whole.points, whole.faces[of_face == i], name)) for i in range(count))
 
 
 def _surface(points: Array, faces: Index, name: str) -> Surface:
+    surface = _mended(points, faces, name)
+    _need_triangles(surface, name)
+    return surface
+
+
+def _mended(points: Array, faces: Index, name: str) -> Surface:
     if not np.isfinite(points).all():
         raise MeshUnusable(
             f"{name} has {int((~np.isfinite(points)).any(axis=1).sum())} points that are no numbers; export it again"
         )
-    surface = cleaned(points, faces)
+    return cleaned(points, faces)
+
+
+def _need_triangles(surface: Surface, name: str) -> None:
     if not len(surface.faces):
         raise MeshUnusable(f"{name} holds no surface: all its triangles are empty; expected a mesh with a volume")
-    return surface
 
 
 def scaled_m(longest: float, name: str, unit: str = "m", size_m: float | None = None) -> tuple[float, tuple[str, ...]]:
