@@ -199,6 +199,34 @@ def test_parts_have_the_names_of_the_file_and_a_wrong_one_is_said(tmp_path: Path
         struck(struck_mesh(tmp_path, file, materials={"Handel": "oak"}), Request(root=tmp_path))
 
 
+CUBE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 1\nv 1 0 1\nv 1 1 1\nv 0 1 1\n"
+LOWER, UPPER = ("f 1 3 2\nf 1 4 3\nf 1 2 6\nf 1 6 5\n", "f 5 6 7\nf 5 7 8\nf 2 3 7\nf 2 7 6\n")
+REST = "f 3 4 8\nf 3 8 7\nf 4 1 5\nf 4 5 8\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("o Blade\nusemtl Steel", "o Grip\nusemtl Oak", "o Blade\nusemtl Steel"), ["Blade Steel", "Grip Oak"]),
+        (("g Blade", "g Grip", "g Blade"), ["Blade", "Grip"]),
+        (("usemtl Steel", "# usemtl None\nusemtl Old oak", "usemtl Steel"), ["Old oak", "Steel"]),
+        (("o Axe\ng a\nusemtl Steel", "g b\nusemtl Oak", "g c\nusemtl Steel"), ["Axe Oak", "Axe Steel"]),
+        (("", "", "s off"), ["cube.obj 1"]),
+    ],
+)
+def test_the_parts_of_an_obj_have_the_names_that_its_faces_stand_under(
+    tmp_path: Path, words: tuple[str, ...], names: list[str]
+) -> None:
+    """No .mtl is needed; other groups than the only ones change nothing; what of one name stands apart is one part."""
+    faces = zip(words, (LOWER, UPPER, REST), strict=True)
+    (tmp_path / "cube.obj").write_text("mtllib none.mtl\n" + CUBE + "".join(f"{w}\n{f}" for w, f in faces))
+    parts = read_parts(tmp_path / "cube.obj", "cube.obj")
+    assert [" ".join(of) for of, _ in parts] == names
+    n_faces = [len(surface.faces) for _, surface in parts]
+    assert sum(n_faces) == 12
+    assert max(n_faces) == (8 if len(names) > 1 else 12)
+
+
 def test_a_part_without_a_surface_is_left_out(tmp_path: Path) -> None:
     """A marker of one line, as exporters leave them; a file of such parts alone is refused."""
     line = trimesh.Trimesh(np.array([[0.0, 0, 0], [0.1, 0, 0], [0.2, 0, 0]]), [[0, 1, 1]], process=False)

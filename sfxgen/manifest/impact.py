@@ -138,7 +138,8 @@ class FromFile(Spec):
     materials: Annotated[dict[str, AnyMaterial], Field(max_length=16)] = Field(
         {},
         description="Materials of parts that differ from the rest, by the name of the part, of its mesh or of its "
-        "material in the file: {handle: oak}. Where parts overlap, the one named first here has the place; what is not "
+        "material in the file: {handle: oak}. In an .obj: of its object (o), or in one without objects its group (g), "
+        "or of its material (usemtl). Where parts overlap, the one named first here has the place; what is not "
         "named comes last.",
     )
     exact_hz: ExactHz = _EXACT
