@@ -146,11 +146,18 @@ class FromFile(Spec):
     mesher: Literal["lattice", "tetwild"] = Field(
         "lattice",
         description="What fills a solid with tetrahedra: our own lattice, the same on every run, or pytetwild, which "
-        "`pip install 'sfxgen[tetwild]'` installs.",
+        "`pip install 'sfxgen[tetwild]'` installs; not beside wall_m.",
     )
     parts: Literal["joined", "apart"] = Field(
         "joined", description="joined: one body; apart: its parts do not touch, and each rings by itself."
     )
+
+    @model_validator(mode="after")
+    def _filled_or_walled(self) -> Self:
+        if self.mesher == "tetwild" and self.wall_m:
+            problem = "tetwild fills solids, it makes no walls; expected wall_m or mesher: tetwild, not both"
+            raise PydanticCustomError("mesher", problem, {"key": "mesher"})
+        return self
 
 
 Primitive = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell
