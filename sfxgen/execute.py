@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Union
 
 from sfxgen.errors import Cancelled, SfxgenError
+from sfxgen.events import untold
 from sfxgen.guiding import Watcher, guidance, is_known
 from sfxgen.plan import Job
 from sfxgen.priors.names import is_library
@@ -32,16 +33,6 @@ OnStep = Callable[[str, int, int, float], None]  # sound, step, of how many, los
 OnWord = Callable[[str, str], None]  # sound, what takes long just now
 GUIDED_WEIGHT = 4  # of a sound that is to be guided, beside one that is only rendered
 MOST_WORDS = 1_000  # that wait to be read; more are dropped
-
-
-def unheard(name: str, step: int, of: int, loss: float) -> None:
-    """Tells nobody."""
-    del name, step, of, loss
-
-
-def untold(name: str, text: str) -> None:
-    """Tells nobody."""
-    del name, text
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ class Workers:
         jobs: Sequence[Job],
         place: Place,
         cancelled: Callable[[], bool] = lambda: False,
-        on_step: OnStep = unheard,
+        on_step: OnStep = untold,
         on_word: OnWord = untold,
     ) -> Iterator[Outcome]:
         """Each job with what it made, or with the error that stopped it, as they finish.
@@ -169,7 +160,7 @@ def default_workers(jobs: Sequence[Job], root: Path) -> int:
 
 
 def guide_batches(
-    jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False, on_step: OnStep = unheard
+    jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False, on_step: OnStep = untold
 ) -> None:
     """Guide together what shares a pretrained prior, into the cache, where each job then finds it.
 

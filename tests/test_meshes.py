@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -272,4 +273,14 @@ def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "pytetwild", None)
     trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
     with pytest.raises(MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"):
+        solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
+
+
+def test_a_mesher_that_fails_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("no tets")
+
+    monkeypatch.setitem(sys.modules, "pytetwild", SimpleNamespace(tetrahedralize=failing))
+    trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
+    with pytest.raises(MeshUnusable, match=r"box\.stl was not filled by tetwild \(RuntimeError: no tets\)"):
         solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sfxgen.errors import MeshUnusable
+from sfxgen.events import untold
 from sfxgen.manifest.base import floored
 from sfxgen.manifest.linked import buffers
 from sfxgen.physics.meshing.distance import Distance, split, winding_at
@@ -23,7 +24,7 @@ from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DO
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal import families
-from sfxgen.physics.modal.elements import untold, volume_of
+from sfxgen.physics.modal.elements import volume_of
 from sfxgen.physics.modal.families import ModeFamily, centre
 from sfxgen.physics.modal.meshed import N_SPOTS, family_of_shell, family_of_solid
 from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_side
@@ -58,7 +59,8 @@ class Source:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether its modes are those of one set of materials alone."""
+        """Whether its modes hold for its very materials only, not for a band of Poisson ratios: those of several, or of
+        parts that ring apart."""
         return bool(self.others) or self.apart
 
 

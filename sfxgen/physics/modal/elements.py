@@ -15,6 +15,7 @@ from scipy.sparse.linalg import splu
 from skfem import ElementHexS2, ElementTetP2
 from skfem.quadrature import get_quadrature
 
+from sfxgen.events import untold
 from sfxgen.physics.modal.shapes import Array, Index, Mesh
 
 _CHUNK = 4096  # cells assembled at once: bounds memory
@@ -152,11 +153,6 @@ class Factors:
         found = np.empty_like(block, order="F")
         found[self._order] = self._factors.solve(np.asfortranarray(block[self._order]))
         return found
-
-
-def untold(text: str) -> None:
-    """Nobody wants to know how a solve goes on."""
-    del text
 
 
 def lowest_by(

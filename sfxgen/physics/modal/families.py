@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from sfxgen.events import untold
 from sfxgen.physics.air.panels import Panels
-from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal, untold
+from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal
 from sfxgen.physics.modal.shapes import Array, Index
 
 VERSION = "2"  # part of the cache keys: raise it when the same solve would give other modes

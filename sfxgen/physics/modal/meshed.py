@@ -11,10 +11,11 @@ from scipy.sparse import csr_matrix
 from skfem import ElementTriP2
 from skfem.quadrature import get_quadrature
 
+from sfxgen.events import untold
 from sfxgen.physics.air.panels import panelled_if_fine
 from sfxgen.physics.meshing.tetrahedra import SIDES, skin_sides
 from sfxgen.physics.meshing.triangles import areas as areas_of
-from sfxgen.physics.modal.elements import assembled_parts, untold
+from sfxgen.physics.modal.elements import assembled_parts
 from sfxgen.physics.modal.families import N_RIGID, ONE_MATERIAL, ModeFamily, one_group, subspace
 from sfxgen.physics.modal.mixtures import Matrices, Mixture
 from sfxgen.physics.modal.modes import N_MODES, along
