@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 import traceback
@@ -13,11 +14,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_any
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Union
 
 from sfxgen.errors import Cancelled, SfxgenError
+from sfxgen.events import untold
 from sfxgen.guiding import Watcher, guidance, is_known
 from sfxgen.plan import Job
 from sfxgen.priors.names import is_library
@@ -30,16 +32,7 @@ T = TypeVar("T")
 OnStep = Callable[[str, int, int, float], None]  # sound, step, of how many, loss
 OnWord = Callable[[str, str], None]  # sound, what takes long just now
 GUIDED_WEIGHT = 4  # of a sound that is to be guided, beside one that is only rendered
-
-
-def unheard(name: str, step: int, of: int, loss: float) -> None:
-    """Tells nobody."""
-    del name, step, of, loss
-
-
-def untold(name: str, text: str) -> None:
-    """Tells nobody."""
-    del name, text
+MOST_WORDS = 1_000  # that wait to be read; more are dropped
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class Workers:
     def __init__(self, n: int) -> None:
         self.n = n
         self._pool: ProcessPoolExecutor | None = None
-        self._words: SimpleQueue[tuple[str, str]] | None = None
+        self._words: Queue[tuple[str, str]] | None = None
 
     def __enter__(self) -> Workers:
         return self
@@ -89,7 +82,7 @@ class Workers:
         jobs: Sequence[Job],
         place: Place,
         cancelled: Callable[[], bool] = lambda: False,
-        on_step: OnStep = unheard,
+        on_step: OnStep = untold,
         on_word: OnWord = untold,
     ) -> Iterator[Outcome]:
         """Each job with what it made, or with the error that stopped it, as they finish.
@@ -112,17 +105,25 @@ class Workers:
     def _run_in_processes(
         self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool], on_word: OnWord
     ) -> Iterator[Outcome]:
+        for _ in self._said():
+            pass  # of a run that ended before its jobs did
         running = {self._submit(attempt, job, place): job for job in jobs}
         try:
             while running and not cancelled():
                 done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
-                while self._words is not None and not self._words.empty():
-                    on_word(*self._words.get())
+                for name, text in self._said():
+                    on_word(name, text)
                 for future in done:
                     yield running.pop(future), self._result(future)
         finally:
             for future in running:
                 future.cancel()
+
+    def _said(self) -> Iterator[tuple[str, str]]:
+        """The words that wait to be read."""
+        with contextlib.suppress(queue.Empty):
+            while self._words is not None:
+                yield self._words.get_nowait()
 
     def _submit(self, call: Callable[..., T], *arguments: object) -> Future[T]:
         with _without_interrupts():
@@ -142,7 +143,7 @@ class Workers:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # forking a process that runs threads is not safe
-            self._words = context.SimpleQueue()
+            self._words = context.Queue(MOST_WORDS)
             self._pool = ProcessPoolExecutor(
                 self.n, mp_context=context, initializer=_begin_worker, initargs=(self._words,)
             )
@@ -159,7 +160,7 @@ def default_workers(jobs: Sequence[Job], root: Path) -> int:
 
 
 def guide_batches(
-    jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False, on_step: OnStep = unheard
+    jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool] = lambda: False, on_step: OnStep = untold
 ) -> None:
     """Guide together what shares a pretrained prior, into the cache, where each job then finds it.
 
@@ -209,18 +210,21 @@ def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | Sf
         )
 
 
-_words: SimpleQueue[tuple[str, str]] | None = None  # of a worker: to the process that shows it
+_words: Queue[tuple[str, str]] | None = None  # of a worker: to the process that shows it
 
 
 def _say(name: str, text: str) -> None:
+    """Nobody reads once a run has ended, and nothing waits for that: what finds no place is left unsaid."""
     if _words is not None:
-        _words.put((name, text))
+        with contextlib.suppress(queue.Full):
+            _words.put_nowait((name, text))
 
 
-def _begin_worker(words: SimpleQueue[tuple[str, str]]) -> None:
+def _begin_worker(words: Queue[tuple[str, str]]) -> None:
     """Ctrl-C goes to the parent, which lets the running jobs end; a parent that was killed takes its workers along."""
     global _words
     _words = words
+    words.cancel_join_thread()  # a worker that ends waits for no reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sfxgen.cache import Cache
 from sfxgen.errors import Cancelled, PromptUnknown
+from sfxgen.events import untold
 from sfxgen.manifest.base import Spec
 from sfxgen.manifest.guide import Guided
 from sfxgen.manifest.sound import KINDS, guidable
@@ -20,22 +21,12 @@ if TYPE_CHECKING:
     from sfxgen.generate.guide import Wish
 
 
-def unheard(step: int, of: int, loss: float) -> None:
-    """Tells nobody."""
-    del step, of, loss
-
-
-def untold(text: str) -> None:
-    """Tells nobody."""
-    del text
-
-
 @dataclass(frozen=True)
 class Watcher:
     """Who looks on: told (step, of how many, loss) as a descent goes on, asked whether it shall. trace: the folder that
     pictures of it go to; what the cache knows is then guided again. on_word: told of what else takes long."""
 
-    on_step: Callable[[int, int, float], None] = unheard
+    on_step: Callable[[int, int, float], None] = untold
     cancelled: Callable[[], bool] = lambda: False
     trace: Path | None = None
     on_word: Callable[[str], None] = untold

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -83,7 +84,15 @@ class Lock:
 
     def to_text(self) -> str:
         data = {"version": LOCK_VERSION, "index": self.index, "sounds": {k: asdict(s) for k, s in self.sounds.items()}}
-        return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        return json.dumps(_ordered(data), indent=1, ensure_ascii=False) + "\n"
+
+
+def _ordered(value: Any, as_named: bool = False) -> Any:
+    """With keys in ascending order, but those of `materials` as they come: of parts that overlap the first named has
+    the place."""
+    if isinstance(value, dict):
+        return {key: _ordered(value[key], key == "materials") for key in (value if as_named else sorted(value))}
+    return [_ordered(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def read_lock(root: Path) -> Lock:

@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from sfxgen import execute
 from sfxgen.build import build
 from sfxgen.errors import EXIT_FAILED, EXIT_OK
 from sfxgen.execute import Workers
@@ -72,6 +74,32 @@ def test_a_worker_that_died_while_idle_is_replaced(root: Path) -> None:
             assert all("ended unexpectedly" in message for message in report.failed.values())
             report = build(root, workers=workers, force=True)
         assert (report.exit_code, set(report.made)) == (EXIT_OK, {"one", "two"})
+
+
+def _say_often(n: int) -> None:
+    for i in range(n):
+        execute._say("long", f"{i} of {n} modes found, and what else there is to say of it")
+
+
+def test_words_that_nobody_reads_hold_up_no_worker(root: Path) -> None:
+    """More than a pipe holds: they are dropped, the pool closes, and a later run is not told of what is left."""
+    words: list[str] = []
+    workers = Workers(2)
+    try:
+        workers._submit(_say_often, 2_000).result(timeout=30)
+        build(root, workers=workers, on_event=lambda event: words.append(event.text))
+        assert not [text for text in words if "what else" in text]
+        workers._submit(_say_often, 2_000).result(timeout=30)
+        assert workers._pool is not None
+        closing = threading.Thread(target=workers.close, daemon=True)
+        processes = list(workers._pool._processes.values())
+        closing.start()
+        closing.join(timeout=30)
+        assert not closing.is_alive()
+    finally:
+        for process in [] if workers._pool is None else list(workers._pool._processes.values()):
+            process.kill()
+    assert not any(process.is_alive() for process in processes)
 
 
 def test_a_fault_of_our_own_is_one_message_and_the_other_sounds_go_on(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
+from sfxgen.manifest.base import ceiled, floored
 from sfxgen.manifest.choice import Choice, choose, merged
 from sfxgen.manifest.document import Document
-from sfxgen.manifest.impact import Bar, Sphere
+from sfxgen.manifest.impact import Bar, Sphere, Tube
 from sfxgen.manifest.presets import Preset, presets, search
 from sfxgen.manifest.project import Project, load_project, manifest_paths, project_from_text
 from sfxgen.manifest.reader import Entry
@@ -355,3 +357,15 @@ def test_prompts_start_from_an_apt_preset(part: str, first: float, third: float)
 )
 def test_endings_and_small_words_do_not_matter(prompt: str, other: str) -> None:
     assert search(prompt)[0].preset.name == search(other)[0].preset.name
+
+
+@pytest.mark.parametrize("thousandths", range(2, 1_000, 7))
+def test_a_wall_of_the_most_that_is_told_is_allowed(thousandths: int) -> None:
+    """0.4 of the width, which as binary numbers is now above and now below what a person writes."""
+    wide = float(f"{thousandths / 1000:.3f}")
+    for most in (float(f"{0.4 * thousandths / 1000:.4f}"), float(floored(0.4 * wide, 6))):
+        assert Tube.model_validate({"shape": "tube", "size_m": [wide, 1.0], "wall_m": most}, strict=False)
+    with pytest.raises(ValidationError, match="too thick"):
+        Tube.model_validate({"shape": "tube", "size_m": [wide, 1.0], "wall_m": 0.4001 * wide}, strict=False)
+    assert float(ceiled(wide / 3, 6)) >= wide / 3 * (1 - 1e-9)
+    assert float(floored(wide / 3, 6)) <= wide / 3 * (1 + 1e-9)

@@ -119,6 +119,17 @@ def test_triangles_left_aside_would_not_have_been_nearer() -> None:
     np.testing.assert_array_equal(distance, np.min(each, axis=0))
 
 
+@pytest.mark.parametrize("n_small", [20, 200])
+def test_a_long_triangle_beside_many_small_ones_is_the_nearest(n_small: int) -> None:
+    """Its centre is far, those of the small ones are near: however many they are, they do not hide it."""
+    corner = np.array([[0.0, 0.0, 0.0], [0.01, 0.0, 0.0], [0.0, 0.01, 0.0]])
+    small = corner + np.array([0.0, 0.0, 0.3]) + np.linspace(0, 0.1, n_small)[:, None, None] * np.eye(3)[0]
+    long = np.array([[0.0, 0.0, -0.1], [10.0, 0.0, -0.1], [10.0, 0.1, -0.1]])
+    place, distance = Distance(np.concatenate([small, long[None]])).nearest(np.zeros((1, 3)))
+    np.testing.assert_allclose(place, [[0.0, 0.0, -0.1]], atol=1e-12)
+    np.testing.assert_allclose(distance, [0.1], atol=1e-12)
+
+
 def test_equal_points_and_faces_are_found_as_numpy_finds_them() -> None:
     draw = np.random.default_rng(1)
     points, faces = draw.integers(0, 4, (300, 3)) / 4, draw.integers(0, 6, (300, 3))
@@ -227,7 +238,7 @@ def test_parts_that_are_apart_are_told(tmp_path: Path) -> None:
     corners = np.concatenate([ball.triangles, far.triangles])
     trimesh.Trimesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)).export(tmp_path / "two.stl")
     (note,) = solids.solve(Source(tmp_path / "two.stl", "two.stl"), 0.3, 8, 2_000).notes
-    assert "two.stl has loose parts: the largest rings, and 33% of the volume was left out" in note
+    assert "two.stl has loose parts: the largest rings, and 33% of the volume was left out" in note.said("two.stl", 1.0)
 
 
 def test_the_first_cell_of_every_mesh_is_well_shaped() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ import trimesh
 from sfxgen.draw import Draw
 from sfxgen.errors import MeshUnusable
 from sfxgen.generate.impact import render, struck
+from sfxgen.generate.objects import solved
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.physics import solids
 from sfxgen.physics.meshing.meshes import cleaned, read_surface, scaled_m
 from sfxgen.physics.meshing.tetrahedra import filled
@@ -182,7 +184,34 @@ def test_an_open_surface_is_a_shell_of_the_wall_that_is_written_or_of_a_usual_on
     assert float(found.family.volume) * found.longest**3 == pytest.approx(area * wall_m, rel=0.01)
     assert found.notes == ()
     (note,) = solids.solve(Source(path, "open.obj"), 0.3, 8).notes
-    assert "rings as a wall of 3.33 mm; write wall_m" in note
+    assert "open.obj is open" in note.said("open.obj", found.longest)
+    assert "rings as a wall of 3.33 mm; write wall_m" in note.said("open.obj", found.longest)
+
+
+def test_what_is_said_of_a_mesh_is_of_the_job_that_asks(tmp_path: Path) -> None:
+    """Of another file of the same content, at another size, the solve comes from the cache, but not its words."""
+    damaged(tmp_path, "open.obj")
+    (tmp_path / "{same}.obj").write_bytes((tmp_path / "open.obj").read_bytes())
+    store: dict[str, bytes] = {}
+    said: list[str] = []
+    request = Request(root=tmp_path, cached=lambda key, make: store.setdefault(key, make()), warn=said.append)
+    for name, size_m in (("open.obj", 0.2), ("{same}.obj", 0.4)):
+        solved(FromFile(shape="mesh", file=name, size_m=size_m), request)
+    assert len(store) == 1
+    assert [text.partition(" is open")[0] for text in said] == ["open.obj", "{same}.obj"]
+    assert ["a wall of 3.33 mm" in said[0], "a wall of 6.67 mm" in said[1]] == [True, True]
+
+
+@pytest.mark.parametrize("across", [0.137, 0.12, 0.15])
+def test_the_wall_that_is_told_as_the_most_is_allowed(tmp_path: Path, across: float) -> None:
+    """Also where the file's single precision lies below the number that was meant."""
+    trimesh.creation.box((1.0, across, 0.01)).export(tmp_path / "leaf.stl")
+    with pytest.raises(MeshUnusable, match="too intricate for it; expected at most") as caught:
+        solids.solve(Source(tmp_path / "leaf.stl", "leaf.stl", wall_m=across / 10 + 0.0005), 0.3, 8, 3_000)
+    told = float(str(caught.value).rsplit(maxsplit=1)[1])
+    assert 0.9 * across / 10 < told <= across / 10 + 1e-12
+    for wall_m in (told, across / 10):
+        assert solids.solve(Source(tmp_path / "leaf.stl", "leaf.stl", wall_m=wall_m), 0.3, 8).is_shell
 
 
 def test_a_gltf_is_known_by_its_buffers_as_well(tmp_path: Path) -> None:
@@ -244,4 +273,14 @@ def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "pytetwild", None)
     trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
     with pytest.raises(MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"):
+        solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
+
+
+def test_a_mesher_that_fails_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("no tets")
+
+    monkeypatch.setitem(sys.modules, "pytetwild", SimpleNamespace(tetrahedralize=failing))
+    trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
+    with pytest.raises(MeshUnusable, match=r"box\.stl was not filled by tetwild \(RuntimeError: no tets\)"):
         solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)

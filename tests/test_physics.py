@@ -17,6 +17,7 @@ from skfem.helpers import ddot, dot, eye, sym_grad, trace
 
 from sfxgen.manifest.materials import MATERIALS
 from sfxgen.physics import strike
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.contact import contact, pulse_spectrum
 from sfxgen.physics.modal import modes as modal_analysis
 from sfxgen.physics.modal.elements import Factors, assembled, lowest_by
@@ -340,7 +341,7 @@ def test_the_click_of_a_small_ball_is_the_dipole_of_its_jerk() -> None:
     force = np.sin(phase) ** 1.5
     force *= impulse / (force.sum() / rate)
     radius = (3 * mass / (4 * np.pi * density)) ** (1 / 3)
-    air = strike.AIR_IMPEDANCE / strike.SOUND_SPEED_M_S**2
+    air = strike.AIR_IMPEDANCE / SOUND_SPEED_M_S**2
     expected = air * radius**3 / 2 * np.gradient(force / mass, 1 / rate) / np.sqrt(3)
     assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)
 

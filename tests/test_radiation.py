@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +17,14 @@ from scipy.special import spherical_jn, spherical_yn
 
 from sfxgen.draw import Draw
 from sfxgen.errors import SfxgenError
+from sfxgen.generate import rooms
 from sfxgen.generate.impact import render, struck
 from sfxgen.generate.modal_bank import modal_bank
 from sfxgen.generate.objects import solved
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.scene import render as render_scene
 from sfxgen.manifest.impact import AnyBody, FromFile, Impact
+from sfxgen.manifest.room import Room
 from sfxgen.manifest.scene import Scene
 from sfxgen.physics.air.absorption import air_db_per_m
 from sfxgen.physics.air.field import Field, all_round, field, on_skin
@@ -384,14 +387,32 @@ def test_images_and_the_noise_after_them_have_one_energy() -> None:
 
 def test_a_room_with_walls_leaves_the_blow_and_goes_on_after_it() -> None:
     item = {"shape": "sphere", "size_m": [0.01], "material": "rubber"}
-    rooms: tuple[dict[str, object], ...] = ({}, {"room": {"shoebox": {}}})
+    places: tuple[dict[str, object], ...] = ({}, {"room": {"shoebox": {}}})
     dry, wet = (
         render(Impact.model_validate({"object": item, "click_db": 12, **room}, strict=False), [Draw(1)], REQUEST)[0]
-        for room in rooms
+        for room in places
     )
     before = int(np.abs(dry.samples[0]).argmax()) + round(0.001 * 48_000)  # of the first echo
     np.testing.assert_allclose(wet.samples[0, :before], dry.samples[0, :before], atol=0.05 * dry.peak)
     assert wet.duration_s > dry.duration_s + 0.3
+
+
+def test_a_room_answers_all_takes_alike_and_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out: list[tuple[float, ...]] = []
+
+    def counted(size_m: tuple[float, float, float], *rest: Any) -> Any:
+        worked_out.append(size_m)
+        return echoes(size_m, *rest)
+
+    monkeypatch.setattr(rooms, "echoes", counted)
+    room = Room.model_validate({"shoebox": {"size_m": [5.5, 4.5, 3.5]}}, strict=False)
+    click = np.ones((1, 1))
+    first, second = (rooms.in_room(click, room, 16_000) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    again = room.model_copy(deep=True)
+    np.testing.assert_array_equal(rooms.in_room(click, again, 16_000), first)
+    assert worked_out == [(5.5, 4.5, 3.5)]
+    assert rooms.in_room(click, again, 8_000).shape != first.shape
 
 
 def test_scenes_have_fields_and_rooms() -> None:

@@ -36,6 +36,7 @@ BEYOND_A_SCHEMA = {
         "impact_loop",
         "liquid_silent",
         "scene_loop",
+        "impact_ignored",
         "impact_wall",
         "loop_mp3",
         "output_encoding",

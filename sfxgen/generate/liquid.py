@@ -16,8 +16,8 @@ from sfxgen.generate.takes import BLOCKS_A_SECOND, intensity_gain, n_frames_of, 
 from sfxgen.manifest.liquid import LIQUIDS, Bubbles, Liquid, Vessel
 from sfxgen.manifest.texture import Band, Envelope, Texture
 from sfxgen.physics import bubbles
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.modal.shapes import Array
-from sfxgen.physics.strike import SOUND_SPEED_M_S
 from sfxgen.synths.bubbles import Crowd, ring_crowd
 from sfxgen.synths.texture import TextureSynth, TextureVariation, draw_noise
 

@@ -24,9 +24,10 @@ from sfxgen.generate.impact import FULL_SCALE_PA, LONGEST_CLICK_S, struck
 from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import constants
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
 from sfxgen.physics.modal.shapes import Array
-from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, SOUND_SPEED_M_S, Partials, hit_area
+from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, Partials, hit_area
 
 FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both
 N_REGIONS = 8

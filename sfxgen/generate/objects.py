@@ -12,7 +12,7 @@ from sfxgen.generate.recipe import Request
 from sfxgen.manifest.impact import AnyBody, FromFile
 from sfxgen.manifest.materials import Material, constants
 from sfxgen.physics import solids
-from sfxgen.physics.air import field
+from sfxgen.physics.air import SOUND_SPEED_M_S, field
 from sfxgen.physics.air.field import Field
 from sfxgen.physics.meshing.meshes import scaled_m
 from sfxgen.physics.meshing.tetrahedra import USUAL_DOFS
@@ -21,7 +21,6 @@ from sfxgen.physics.modal.families import ModeFamily, Modes
 from sfxgen.physics.modal.mixtures import Ingredient
 from sfxgen.physics.modal.modes import N_MODES
 from sfxgen.physics.modal.shapes import Body
-from sfxgen.physics.strike import SOUND_SPEED_M_S
 
 MOST_MODES = 320
 
@@ -67,7 +66,7 @@ def _modes(item: AnyBody, material: Material, request: Request, panels: bool, n_
         )
         found = solids.Found.from_bytes(data)
         size_m, notes = scaled_m(found.longest, item.file, item.unit, item.size_m)
-        for note in (*found.notes, *notes):
+        for note in (*(each.said(item.file, size_m) for each in found.notes), *notes):
             request.warn(note)
         return Solved(found.family.at(poisson), found.body, size_m, key)
     body = replace(body_of(item), fineness=float(f"{finer:.6g}"))

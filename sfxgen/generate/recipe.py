@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from sfxgen.audio import Audio
 from sfxgen.credit import Credit
 from sfxgen.draw import Draw
+from sfxgen.events import untold
 from sfxgen.manifest.base import Spec
 
 SpecT_contra = TypeVar("SpecT_contra", bound=Spec, contravariant=True)
@@ -18,14 +19,6 @@ SpecT_contra = TypeVar("SpecT_contra", bound=Spec, contravariant=True)
 def uncached(key: str, make: Callable[[], bytes]) -> bytes:  # noqa: ARG001
     """A `cached` that remembers nothing."""
     return make()
-
-
-def unwarned(warning: str) -> None:
-    """A `warn` that nobody reads."""
-
-
-def uncredited(credits: Sequence[Credit]) -> None:
-    """A `credit` that nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +43,9 @@ class Request:
     prompt: str = ""
     prior: tuple[str, ...] = ("library",)
     device: str = "auto"
-    credit: Callable[[Sequence[Credit]], None] = uncredited
-    warn: Callable[[str], None] = unwarned
-    tell: Callable[[str], None] = unwarned
+    credit: Callable[[Sequence[Credit]], None] = untold
+    warn: Callable[[str], None] = untold
+    tell: Callable[[str], None] = untold
     cached: Callable[[str, Callable[[], bytes]], bytes] = uncached
 
 

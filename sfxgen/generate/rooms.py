@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ def in_room(dry: Array, room: Room, rate_hz: int) -> Array:
         return np.asarray(reverberated(torch.from_numpy(dry), _answer(room, rate_hz)).numpy())
 
 
+@lru_cache(maxsize=8)
 def _answer(room: Room, rate_hz: int) -> torch.Tensor:
     if room.shoebox:
         box = room.shoebox

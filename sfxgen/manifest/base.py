@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+ROUNDING = 1e-9  # relative: by how much a number may pass a limit and still lie on it
+
+
+def floored(value: float, digits: int) -> str:
+    """In so many digits, and no more than it is: what is told as the most is allowed."""
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return f"{math.floor(value / step * (1 + ROUNDING / 2)) * step:.{digits}g}"
+
+
+def ceiled(value: float, digits: int) -> str:
+    """In so many digits, and no less than it is: what is told as the least is allowed."""
+    step = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return f"{math.ceil(value / step * (1 - ROUNDING / 2)) * step:.{digits}g}"
 
 
 class Spec(BaseModel):

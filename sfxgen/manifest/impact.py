@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sfxgen.manifest.base import Between, Spec
+from sfxgen.manifest.base import ROUNDING, Between, Spec, ceiled, floored
 from sfxgen.manifest.excitation import Contacts, Friction
 from sfxgen.manifest.materials import AnyMaterial
 from sfxgen.manifest.room import Room
@@ -42,12 +42,12 @@ class _Body(Spec):
         size: tuple[float, ...] = self.size_m  # type: ignore[attr-defined]
         wall: float = getattr(self, "wall_m", 0.0)
         across = size[0] if isinstance(self, Tube) else min(size)  # a ring is a short tube
-        if wall > 0.4 * across:
-            limit = f"{0.4 * across:g}"
+        if wall > 0.4 * across * (1 + ROUNDING):
+            limit = floored(0.4 * across, 6)
             problem = "the wall is too thick for a body of this size; expected wall_m of at most {limit}"
             raise PydanticCustomError("wall", problem, {"limit": limit, "key": "wall_m"})
-        if max(size) > SLENDEREST * (wall or min(size)):
-            limit = f"{max(size) / SLENDEREST:g}"
+        if max(size) > SLENDEREST * (wall or min(size)) * (1 + ROUNDING):
+            limit = ceiled(max(size) / SLENDEREST, 6)
             problem = "the body is too thin for its length; expected a thickness of at least {limit} m"
             raise PydanticCustomError("slender", problem, {"limit": limit, "key": "wall_m" if wall else "size_m"})
         return self
@@ -138,17 +138,26 @@ class FromFile(Spec):
     materials: Annotated[dict[str, AnyMaterial], Field(max_length=16)] = Field(
         {},
         description="Materials of parts that differ from the rest, by the name of the part, of its mesh or of its "
-        "material in the file: {handle: oak}.",
+        "material in the file: {handle: oak}. In an .obj: of its object (o), or in one without objects its group (g), "
+        "or of its material (usemtl). Where parts overlap, the one named first here has the place; what is not "
+        "named comes last.",
     )
     exact_hz: ExactHz = _EXACT
     mesher: Literal["lattice", "tetwild"] = Field(
         "lattice",
         description="What fills a solid with tetrahedra: our own lattice, the same on every run, or pytetwild, which "
-        "`pip install 'sfxgen[tetwild]'` installs.",
+        "`pip install 'sfxgen[tetwild]'` installs; not beside wall_m.",
     )
     parts: Literal["joined", "apart"] = Field(
         "joined", description="joined: one body; apart: its parts do not touch, and each rings by itself."
     )
+
+    @model_validator(mode="after")
+    def _filled_or_walled(self) -> Self:
+        if self.mesher == "tetwild" and self.wall_m:
+            problem = "tetwild fills solids, it makes no walls; expected wall_m or mesher: tetwild, not both"
+            raise PydanticCustomError("mesher", problem, {"key": "mesher"})
+        return self
 
 
 Primitive = Bar | Plate | Box | Sphere | Cylinder | Tube | Bowl | Bell

@@ -68,7 +68,9 @@ class Room(Spec):
         ),
         description="Bands, the lowest first; the outer ones go on to the ends of hearing.",
     )
-    shoebox: Shoebox | None = Field(None, description="A room with walls, in place of the bands.")
+    shoebox: Shoebox | None = Field(
+        None, description="A room with walls, in place of the bands. What sounds in it is not guided by its prompt."
+    )
 
     @field_validator("bands")
     @classmethod
@@ -77,3 +79,10 @@ class Room(Spec):
         if any(later <= earlier for earlier, later in itertools.pairwise(centres)):
             raise PydanticCustomError("order", "the room's bands are out of order; expected the lowest first")
         return bands
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.shoebox and self.bands != type(self).model_fields["bands"].default:
+            problem = "a room with walls has no bands; expected shoebox or bands, not both"
+            raise PydanticCustomError("room", problem, {"key": "bands"})
+        return self

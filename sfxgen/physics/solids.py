@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
@@ -13,15 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from sfxgen.errors import MeshUnusable
+from sfxgen.events import untold
+from sfxgen.manifest.base import floored
 from sfxgen.manifest.linked import buffers
-from sfxgen.physics.meshing.distance import Distance, winding_at
+from sfxgen.physics.meshing.distance import Distance, split, winding_at
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
 from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooThin, filled
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal import families
-from sfxgen.physics.modal.elements import untold
+from sfxgen.physics.modal.elements import volume_of
 from sfxgen.physics.modal.families import ModeFamily, centre
 from sfxgen.physics.modal.meshed import N_SPOTS, family_of_shell, family_of_solid
 from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_side
@@ -34,7 +37,9 @@ USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which
 FEWEST_DOFS = 3_000  # of each part, where there are many
 MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
+PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
+SINGLE = 1e-6  # relative: what single precision may be off by
 _HEADER = struct.Struct("<I")
 
 
@@ -54,14 +59,28 @@ class Source:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether its modes are those of one set of materials alone."""
+        """Whether its modes hold for its very materials only, not for a band of Poisson ratios: those of several, or of
+        parts that ring apart."""
         return bool(self.others) or self.apart
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a person should know of a mesh, whatever its size and its file's name. text: with {name} and, where it has a
+    wall, {wall_mm}; wall: over the longest side."""
+
+    text: str
+    wall: float = 0.0
+
+    def said(self, name: str, size_m: float) -> str:
+        """Of a file of that name, its longest side size_m."""
+        return self.text.format(name=name, wall_mm=f"{1000 * self.wall * size_m:.3g}")
 
 
 @dataclass(frozen=True)
 class Found:
     """What solving a mesh file gives. body, family: relative to its longest side, which is `longest` in the file's own
-    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person, whatever its size."""
+    numbers. is_shell, n_cells, n_dofs: of the solve. notes: for a person."""
 
     family: ModeFamily
     body: Body
@@ -69,13 +88,13 @@ class Found:
     is_shell: bool
     n_cells: int
     n_dofs: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def to_bytes(self) -> bytes:
         """A JSON head, then the modes; equal ones give equal bytes."""
         head = json.dumps(
-            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "family")}
-            | {"body": asdict(self.body)}
+            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("body", "family", "notes")}
+            | {"body": asdict(self.body), "notes": [asdict(note) for note in self.notes]}
         ).encode()
         return _HEADER.pack(len(head)) + head + self.family.to_bytes()
 
@@ -85,7 +104,8 @@ class Found:
         end = _HEADER.size + length
         head = json.loads(data[_HEADER.size : end])
         body = Body(**(head["body"] | {"size": tuple(head["body"]["size"])}))
-        return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": tuple(head["notes"])}))
+        notes = tuple(Note(**note) for note in head["notes"])
+        return Found(ModeFamily.from_bytes(data[end:]), **(head | {"body": body, "notes": notes}))
 
 
 def key(source: Source, poisson: float, panels: bool = False, n_modes: int = N_MODES, dofs: int = USUAL_DOFS) -> str:
@@ -136,9 +156,11 @@ def solve(
 
 @dataclass(frozen=True)
 class Kinds:
-    """The parts of a file, the number of each one's material, and these, the body's own being the first."""
+    """The parts of a file and what to call each, the number of each one's material, and these, the body's own being the
+    first."""
 
     parts: tuple[Surface, ...]
+    names: tuple[str, ...]
     material: tuple[int, ...]
     ingredients: tuple[Ingredient, ...]
 
@@ -159,17 +181,24 @@ class Kinds:
             )
         own = [next((i + 1 for i, (other, _) in enumerate(source.others) if other in names), 0) for names, _ in parts]
         ingredients = (Ingredient(1.0, 1.0, poisson), *(other for _, other in source.others))
-        return Kinds(tuple(surface for _, surface in parts), tuple(own), ingredients)
+        count = Counter(name for names, _ in parts for name in names)
+        own_names = (next((name for name in names if count[name] == 1), names[0]) for names, _ in parts)
+        return Kinds(tuple(surface for _, surface in parts), tuple(own_names), tuple(own), ingredients)
 
     def mixture(self, places: Array, longest: float) -> Mixture:
-        """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to."""
-        inside = np.array([winding_at(longest * places, part.triangles) for part in self.parts])
+        """Of elements at places [n, 3], relative to the longest side: of the part that each is in, or nearest to; of
+        several, of the one whose material was named first, and of the body's own last."""
+        last = len(self.ingredients)
+        order = sorted(range(len(self.parts)), key=lambda i: self.material[i] or last)
+        parts = [self.parts[i] for i in order]
+        inside = np.array([winding_at(longest * places, part.triangles) > 0.5 for part in parts])
         owner = inside.argmax(axis=0)
-        lost = inside.max(axis=0) < 0.5
+        lost = ~inside.any(axis=0)
         if lost.any():
-            away = [Distance(part.triangles).nearest(longest * places[lost])[1] for part in self.parts]
-            owner[lost] = np.array(away).argmin(axis=0)
-        return Mixture(np.array(self.material)[owner], self.ingredients)
+            pieces = [split(part.triangles, PIECE * longest) for part in parts]
+            away = [Distance(each).nearest(longest * places[lost])[1] for each in pieces]
+            owner[lost] = np.round(np.array(away) / longest, 9).argmin(axis=0)  # the first of equal ones
+        return Mixture(np.array(self.material)[order][owner], self.ingredients)
 
 
 def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted: Wanted) -> Found:
@@ -178,15 +207,27 @@ def _apart(surface: Surface, source: Source, size_m: float, kinds: Kinds, wanted
     lengths = [float(part.extent.max()) / longest for part in kinds.parts]
     each = replace(wanted, dofs=max(FEWEST_DOFS, wanted.dofs // len(lengths)), panels=False)
     found = [
-        _of_surface(part, source, size_m * length, centre(kinds.ingredients[own].poisson), each)
-        for part, length, own in zip(kinds.parts, lengths, kinds.material, strict=True)
+        _of_surface(
+            part,
+            replace(source, name=f"part '{name}' of {source.name}"),
+            size_m * length,
+            centre(kinds.ingredients[own].poisson),
+            each,
+        )
+        for part, name, length, own in zip(kinds.parts, kinds.names, lengths, kinds.material, strict=True)
     ]
     parts = [Apart(one.family, length, own) for one, length, own in zip(found, lengths, kinds.material, strict=True)]
     family = side_by_side(parts, kinds.ingredients, wanted.n_modes, N_SPOTS)
     skin = [length**2 * float(one.family.skin_area) for one, length in zip(found, lengths, strict=True)]
     thickness = np.average([one.body.thickness * r for one, r in zip(found, lengths, strict=True)], weights=skin)
     body = Body("mesh", tuple(float(f"{s:.12g}") for s in surface.extent / longest), float(f"{thickness:.12g}"))
-    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    notes = tuple(
+        dict.fromkeys(
+            replace(note, wall=length * note.wall)
+            for one, length in zip(found, lengths, strict=True)
+            for note in one.notes
+        )
+    )
     cells, unknowns = sum(one.n_cells for one in found), sum(one.n_dofs for one in found)
     return Found(family, body, longest, all(one.is_shell for one in found), cells, unknowns, notes)
 
@@ -211,34 +252,41 @@ def _of_surface(
         family = family_of_solid(solid.part, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         n_cells, n_dofs = solid.part.cells.shape[1], 3 * solid.part.n_unknowns
         # Four volumes over the skin are the diameter of a rod: what bends, in a body that no single side describes.
-        rod = 4 * float(family.volume / family.skin_area)
+        rod = 4 * volume_of(solid.part) / float(family.skin_area)
         thickness = source.wall_m / size_m or min(rod, *sides) or rod
-    body, notes = Body("mesh", sides, thickness), [*surface.notes, *notes]
+    body, notes = Body("mesh", sides, thickness), [*map(Note, surface.notes), *notes]
     return Found(family, body, longest, sheet is not None, n_cells, n_dofs, tuple(notes))
 
 
-def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[str]]:
+def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | None, list[Note]]:
     """The surface, scaled to a longest side of 1, as a shell, None for what is better solid; what is to be said of it.
     size_m: that side's length."""
-    name, longest = source.name, float(surface.extent.max())
+    longest = float(surface.extent.max())
     points, faces, is_open = surface.points / longest, surface.faces, surface.holes > CLOSED_HOLES
     across = float(np.sort(surface.extent)[1]) / longest
     wall = source.wall_m / size_m
-    sheet, notes = None, []
+    sheet, notes = None, list[Note]()
     if wall:
-        sheet = of_wall(points, faces, wall) if wall <= THIN * across else None
+        sheet = of_wall(points, faces, wall) if wall <= _thickest(surface) else None
     elif is_open or _is_thin(surface):
         sheet = of_both_sides(points, faces, not is_open)
         if sheet is None and is_open:
             wall = USUAL_WALL * across
-            notes.append(
-                f"{name} is open: {min(surface.holes, 1):.0%} of its surface is missing, so it rings as a wall of "
-                f"{1000 * wall * size_m:.3g} mm; write wall_m, the thickness of its wall"
+            text = (
+                f"{{name}} is open: {min(surface.holes, 1):.0%} of its surface is missing, so it rings as a wall of "
+                "{wall_mm} mm; write wall_m, the thickness of its wall"
             )
+            notes.append(Note(text, wall))
             sheet = of_wall(points, faces, wall)
     if sheet and sheet.lost > LOST:
-        notes.append(f"{name} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out")
+        text = f"{{name}} has loose parts: the largest rings, and {sheet.lost:.0%} of the surface was left out"
+        notes.append(Note(text))
     return sheet, notes
+
+
+def _thickest(surface: Surface) -> float:
+    """Wall of a shell, over the longest side, at the most. Sizes in a file may be of single precision."""
+    return THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * (1 + SINGLE)
 
 
 def _is_thin(surface: Surface) -> bool:
@@ -247,11 +295,11 @@ def _is_thin(surface: Surface) -> bool:
     return 2 * volume / area < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
 
 
-def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[str]]:
+def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[Note]]:
     """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length."""
-    name, notes = source.name, []
+    name, notes = source.name, list[Note]()
     if not source.wall_m and surface.holes > 0:
-        notes.append(f"{name} has small holes and was taken as closed; where it is hollow, write wall_m")
+        notes.append(Note("{name} has small holes and was taken as closed; where it is hollow, write wall_m"))
     try:
         triangles = surface.triangles / float(surface.extent.max())
         if source.mesher == "tetwild" and not source.wall_m:
@@ -262,12 +310,13 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
-            f"{THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * size_m:.2g}"
+            f"{floored(_thickest(surface) * size_m, 2)}"
         ) from error
     except ValueError as error:
         raise MeshUnusable(
             f"{name} encloses no volume; expected a solid, or wall_m, the thickness of its wall"
         ) from error
     if solid.lost > LOST:
-        notes.append(f"{name} has loose parts: the largest rings, and {solid.lost:.0%} of the volume was left out")
+        text = f"{{name}} has loose parts: the largest rings, and {solid.lost:.0%} of the volume was left out"
+        notes.append(Note(text))
     return solid, notes

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfxgen.manifest.materials import Material
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.air.field import Field
 from sfxgen.physics.contact import pulse_spectrum, rough_spectrum
 from sfxgen.physics.modal.families import Modes
 from sfxgen.physics.modal.shapes import Array, Body
 
 AIR_IMPEDANCE = 413.0  # ρ₀ c (Pa s/m) at 20 °C
-SOUND_SPEED_M_S = 343.0
 LISTENER_M = 1.0
 HEARD_S = 0.03  # blows are held alike in their first 30 ms, the knock that the ear sums up at once
 LOWEST_HZ = 20.0

@@ -17,9 +17,10 @@ import numpy as np
 from sfxgen.generate.objects import body_of
 from sfxgen.manifest.impact import Impact
 from sfxgen.manifest.materials import constants
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.air.field import field
 from sfxgen.physics.modal.modes import family
-from sfxgen.physics.strike import SOUND_SPEED_M_S, radiation_efficiency
+from sfxgen.physics.strike import radiation_efficiency
 
 BODIES: dict[str, dict[str, object]] = {
     "steel sheet 400 × 300 × 3 mm": {"shape": "plate", "size_m": [0.4, 0.3, 0.003], "material": "steel"},

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lu_factor, lu_solve
 
+from sfxgen.events import untold
 from sfxgen.physics.air.kernels import Complex, Layers, burton_miller, hypersingular
 from sfxgen.physics.meshing.triangles import areas, normals
-from sfxgen.physics.modal.elements import untold
 from sfxgen.physics.modal.families import Modes
 from sfxgen.physics.modal.shapes import Array
 

@@ -9,7 +9,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing.remesh import remeshed
-from sfxgen.physics.meshing.triangles import areas, enclosed, normals
+from sfxgen.physics.meshing.triangles import areas, enclosed, normals, unique_points
 from sfxgen.physics.modal.shapes import Array, Index
 
 MOST = 1000
@@ -59,8 +59,8 @@ def panelled(triangles: Array, least_edge: float = 0.0) -> tuple[Panels, csr_mat
     """The panels of a skin [triangles, 3, 3], all turned alike, and the matrix [panels, triangles] that gives their
     mean displacement along their normals from that of the triangles along theirs. A skin without a rim is closed, any
     other a sheet. least_edge: for fewer than MOST."""
-    points, faces = np.unique(np.round(triangles, 9).reshape(-1, 3) + 0.0, axis=0, return_inverse=True)
-    faces = faces.reshape(-1, 3).astype(np.int64)
+    points, number = unique_points(np.round(triangles, 9).reshape(-1, 3) + 0.0)
+    faces = number.reshape(-1, 3)
     is_sheet = not _is_closed(faces)
     if not is_sheet and enclosed(triangles) < 0:
         panels, means = panelled(triangles[:, ::-1], least_edge)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.air.absorption import air_db_per_m
 from sfxgen.physics.modal.shapes import Array
 
-SOUND_SPEED_M_S = 343.0
 BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)  # walls: the last two are as the one before
 LONGEST_S = 8.0
 CROWDED_HZ = 48_000.0  # echoes a second that run together

@@ -31,9 +31,11 @@ class Distance:
     def nearest(self, points: Array, near: float = np.inf) -> tuple[Array, Array]:
         """For points [n, 3]: the nearest point of the surface [n, 3], and how far it is [n].
 
-        Points farther than `near` are only told that they are. Of triangles much smaller than `near`, _FIRST are looked
-        at; else as many as make sure of the nearest one.
+        Points farther than `near` are only told that they are. Of triangles much smaller than that, _FIRST are looked
+        at; of others so many as make sure of the nearest one, but of no more than _MOST unless `near` is infinite.
         """
+        is_exact = np.isinf(near)
+        most = len(self.triangles) if is_exact else min(_MOST, len(self.triangles))
         limit = near + self._reach
         distance, index = self._tree.query(points, distance_upper_bound=limit)
         left = np.flatnonzero(index < len(self.triangles))
@@ -42,17 +44,19 @@ class Distance:
         k = min(_FIRST, len(self.triangles))
         bound = np.full(len(points), np.inf)
         while len(left):
-            away, index = map(np.asarray, self._tree.query(points[left], k=np.arange(1, k + 1)))
+            farthest = np.empty(len(left))
             for start in range(0, len(left), max(1, _CHUNK // k)):
                 rows = slice(start, start + max(1, _CHUNK // k))
                 some = left[rows]
-                place[some], distance[some] = self._best(points[some], index[rows], away[rows], bound[some])
-            if k in (_MOST, len(self.triangles)) or self._reach < 0.2 * near:
+                away, index = map(np.asarray, self._tree.query(points[some], k=np.arange(1, k + 1)))
+                place[some], distance[some] = self._best(points[some], index, away, bound[some])
+                farthest[rows] = away[:, -1]
+            if k == most or (self._reach < 0.2 * near and not is_exact):
                 break
             bound[left] = distance[left]
-            unsure = left[away[:, -1] - self._reach < distance[left]]
+            unsure = left[farthest - self._reach < distance[left]]
             # Where the most are unsure of the nearest, as among needles, twice as many would not do either.
-            k = min(2 * k if len(unsure) < len(left) / 2 else _MOST, len(self.triangles))
+            k = min(2 * k if len(unsure) < len(left) / 2 or is_exact else _MOST, most)
             left = unsure
         return place, distance
 

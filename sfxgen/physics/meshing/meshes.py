@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.physics.meshing.triangles import areas, volumes
+from sfxgen.physics.meshing.wavefront import numbered
 from sfxgen.physics.modal.shapes import Array, Index
 
 ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
@@ -69,31 +71,39 @@ def read_surface(path: Path, name: str) -> Surface:
 
 
 def read_parts(path: Path, name: str) -> tuple[tuple[tuple[str, ...], Surface], ...]:
-    """Names and surface of each part of the file, in the order of their names; where it has but one, of what hangs
-    together in it. Raises MeshUnusable."""
-    parts = _parts(path, name, apart=True)
+    """Names and surface of each part of the file that has one, in the order of their names; where but one has, of what
+    hangs together in it. Raises MeshUnusable."""
+    each = [(part.names, _mended(part.points, part.faces, name)) for part in _parts(path, name, apart=True)]
+    parts = [(names, surface) for names, surface in each if len(surface.faces)]
     if len(parts) > 1:
-        return tuple((part.names, _surface(part.points, part.faces, name)) for part in parts)
-    whole = _surface(parts[0].points, parts[0].faces, name)
+        return tuple(parts)
+    names, whole = (parts or each)[0]
+    _need_triangles(whole, name)
     sides = np.concatenate([whole.faces[:, :2], whole.faces[:, 1:]])
     n = len(whole.points)
     graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     of_face = label[whole.faces[:, 0]]
-    return tuple(
-        ((*parts[0].names, str(i + 1)), _surface(whole.points, whole.faces[of_face == i], name)) for i in range(count)
-    )
+    return tuple(((*names, str(i + 1)), _surface(whole.points, whole.faces[of_face == i], name)) for i in range(count))
 
 
 def _surface(points: Array, faces: Index, name: str) -> Surface:
+    surface = _mended(points, faces, name)
+    _need_triangles(surface, name)
+    return surface
+
+
+def _mended(points: Array, faces: Index, name: str) -> Surface:
     if not np.isfinite(points).all():
         raise MeshUnusable(
             f"{name} has {int((~np.isfinite(points)).any(axis=1).sum())} points that are no numbers; export it again"
         )
-    surface = cleaned(points, faces)
+    return cleaned(points, faces)
+
+
+def _need_triangles(surface: Surface, name: str) -> None:
     if not len(surface.faces):
         raise MeshUnusable(f"{name} holds no surface: all its triangles are empty; expected a mesh with a volume")
-    return surface
 
 
 def scaled_m(longest: float, name: str, unit: str = "m", size_m: float | None = None) -> tuple[float, tuple[str, ...]]:
@@ -116,8 +126,8 @@ def scaled_m(longest: float, name: str, unit: str = "m", size_m: float | None = 
 
 
 def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
-    """All meshes in the file; apart: the objects of an .obj too. trimesh is imported here: only a job with a mesh needs
-    it."""
+    """All meshes in the file, in the order of their names; apart: the objects of an .obj too, and what of them is of
+    another material. trimesh is imported here: only a job with a mesh needs it."""
     import trimesh
 
     if path.suffix.lower() not in ENDINGS:
@@ -130,8 +140,7 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
     level = log.level
     log.setLevel(logging.CRITICAL)  # what it says of textures is nobody's concern here
     try:
-        of_obj: dict[str, Any] = {"skip_materials": True, "split_objects": apart}
-        scene = trimesh.load_scene(path, process=False, **(of_obj if path.suffix.lower() == ".obj" else {}))
+        scene, known = _scene(path, apart)
         found = []
         for node in sorted(scene.graph.nodes_geometry):
             transform, geometry = scene.graph[node]
@@ -141,7 +150,7 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
             points = np.asarray(part.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
             turn = -1 if np.linalg.det(transform[:3, :3]) < 0 else 1
             painted = getattr(getattr(part.visual, "material", None), "name", None)
-            names = dict.fromkeys(str(word) for word in (node, geometry, painted) if word)
+            names = dict.fromkeys(str(word) for word in known.get(node, (node, geometry, painted)) if word)
             found.append(Part(tuple(names), points, np.asarray(part.faces, dtype=np.int64)[:, ::turn]))
     except Exception as error:  # its readers raise whatever the damage makes of them
         raise MeshUnusable(
@@ -153,7 +162,26 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
         raise MeshUnusable(f"{name} holds no triangles; expected a mesh with a surface; export it with its mesh")
     if any(part.faces.min() < 0 or part.faces.max() >= len(part.points) for part in found):
         raise MeshUnusable(f"{name} has triangles with points that are not there; export it again")
-    return found
+    return sorted(found, key=lambda part: part.names) if known else found
+
+
+def _scene(path: Path, apart: bool) -> tuple[Any, dict[str, tuple[str, ...]]]:
+    """The file as trimesh has it, and the names of its nodes where those are but numbers. apart: see `_parts`."""
+    import trimesh
+
+    if path.suffix.lower() != ".obj":
+        return trimesh.load_scene(path, process=False), {}
+    if not apart:
+        return trimesh.load_scene(path, process=False, skip_materials=True, split_objects=False), {}
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")  # as older exporters write names; the numbers are the same
+    text, names = numbered(text)
+    stream = io.BytesIO(text.encode())
+    scene = trimesh.load_scene(stream, file_type="obj", process=False, skip_materials=True, split_objects=True)
+    return scene, {str(i): each or (path.name,) for i, each in enumerate(names)}
 
 
 def cleaned(points: Array, faces: Index) -> Surface:

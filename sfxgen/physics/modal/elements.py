@@ -5,7 +5,7 @@ Two kinds of cells share everything but their functions: hexahedra of 20 nodes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from scipy.sparse.linalg import splu
 from skfem import ElementHexS2, ElementTetP2
 from skfem.quadrature import get_quadrature
 
+from sfxgen.events import untold
 from sfxgen.physics.modal.shapes import Array, Index, Mesh
 
 _CHUNK = 4096  # cells assembled at once: bounds memory
@@ -79,13 +80,23 @@ def assembled_parts(part: Mesh) -> tuple[tuple[csc_matrix, csc_matrix], csc_matr
     mass_rule = get_quadrature(element.functions, element.mass_order)
     n = 3 * part.n_unknowns
     first, second, M, volume = csc_matrix((n, n)), csc_matrix((n, n)), csc_matrix((n, n)), 0.0
-    for start in range(0, part.cells.shape[1], _CHUNK):
-        some = Mesh(part.nodes, part.cells[:, start : start + _CHUNK], part.unknowns)
+    for some in _chunks(part):
         blocks, size = mass(some, *mass_rule)
         stretched, sheared = stiffness(some, *stiffness_rule)
         first, second = first + scatter(some, stretched), second + scatter(some, sheared)
         M, volume = M + scatter(some, blocks), volume + size
     return (first, second), M, volume
+
+
+def volume_of(part: Mesh) -> float:
+    """Of all cells, to the bit as `assembled_parts` has it."""
+    points, weights = get_quadrature(element_of(part).functions, element_of(part).mass_order)
+    return sum(float((np.abs(np.linalg.det(jacobians(some, points))) * weights).sum()) for some in _chunks(part))
+
+
+def _chunks(part: Mesh) -> Iterator[Mesh]:
+    for start in range(0, part.cells.shape[1], _CHUNK):
+        yield Mesh(part.nodes, part.cells[:, start : start + _CHUNK], part.unknowns)
 
 
 def stiffness(part: Mesh, points: Array, weights: Array) -> tuple[Array, Array]:
@@ -142,11 +153,6 @@ class Factors:
         found = np.empty_like(block, order="F")
         found[self._order] = self._factors.solve(np.asfortranarray(block[self._order]))
         return found
-
-
-def untold(text: str) -> None:
-    """Nobody wants to know how a solve goes on."""
-    del text
 
 
 def lowest_by(

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from sfxgen.events import untold
 from sfxgen.physics.air.panels import Panels
-from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal, untold
+from sfxgen.physics.modal.elements import Factors, lowest_by, orthonormal
 from sfxgen.physics.modal.shapes import Array, Index
 
 VERSION = "2"  # part of the cache keys: raise it when the same solve would give other modes
@@ -63,7 +64,7 @@ class Modes:
     shapes: [points, modes], outward displacement at the points where a blow may land, for unit modal mass.
     points: [points, 3], areas: [points] of skin that each stands for, reach: [points], 0 middle to 1 end or rim.
     skin: [modes], the integral over the whole skin of the squared outward displacement.
-    volume, skin_area: of the whole body.
+    volume: the body's mass over its density, of several materials over the first one's; skin_area: of the whole body.
     panels, moved: the skin in panels and their outward displacement, [panels, modes]; none unless asked for.
     shares: [2, materials, modes], of a mode's kinetic and of its elastic energy in each material where there are
     several; none where there is one.
@@ -236,7 +237,7 @@ def one_group(
     volume: float, sides: int = 1, shares: Array = ONE_MATERIAL,
 ) -> ModeFamily:  # fmt: skip
     """The family of a body without symmetries. outward: [points, m], displacement of the basis over a skin of `areas`
-    [points], of which blows land on `spots`; sides: how many times that skin's area radiates."""
+    [points], of which blows land on `spots`; volume: as of `Modes`; sides: how many times that skin radiates."""
     away = np.linalg.norm(points - np.average(points, axis=0, weights=areas), axis=1)[spots]
     skin = sides * (outward.T @ (areas[:, None] * outward))
     moved = np.zeros((0, outward.shape[1]))

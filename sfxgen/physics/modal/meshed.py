@@ -11,10 +11,11 @@ from scipy.sparse import csr_matrix
 from skfem import ElementTriP2
 from skfem.quadrature import get_quadrature
 
+from sfxgen.events import untold
 from sfxgen.physics.air.panels import panelled_if_fine
 from sfxgen.physics.meshing.tetrahedra import SIDES, skin_sides
 from sfxgen.physics.meshing.triangles import areas as areas_of
-from sfxgen.physics.modal.elements import assembled_parts, untold
+from sfxgen.physics.modal.elements import assembled_parts
 from sfxgen.physics.modal.families import N_RIGID, ONE_MATERIAL, ModeFamily, one_group, subspace
 from sfxgen.physics.modal.mixtures import Matrices, Mixture
 from sfxgen.physics.modal.modes import N_MODES, along
@@ -35,16 +36,17 @@ def family_of_solid(
     def of(cells: Chosen) -> Matrices:
         return assembled_parts(Mesh(part.nodes, part.cells[:, cells], part.unknowns))
 
-    matrices, M, volume = mixture.matrices("solid", of) if mixture else assembled_parts(part)
-    law = "fixed" if mixture else "solid"
+    pieces = mixture.pieces("solid", of) if mixture else None
+    matrices, M, volume = pieces.matrices() if pieces else assembled_parts(part)
+    law = "fixed" if pieces else "solid"
     triangles, points, areas, outward = _skin(part)
     thickness = min(1.0, 4 * volume / float(areas.sum()))
     places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
     order = unknowns_dissected(M, places)
     basis = subspace(matrices, M, law, poisson, thickness, n_modes + N_RIGID, order, tell=tell)
     moved = outward @ basis.vectors
-    shares = mixture.shares("solid", of, basis) if mixture else ONE_MATERIAL
-    family = one_group(law, n_modes, basis, moved, points, areas, _spread(areas), volume, shares=shares)
+    shares, mass = (pieces.shares(basis), pieces.mass) if pieces else (ONE_MATERIAL, volume)
+    family = one_group(law, n_modes, basis, moved, points, areas, _spread(areas), mass, shares=shares)
     return _panelled(family, triangles, areas, moved) if panels else family
 
 
@@ -59,13 +61,14 @@ def family_of_shell(
     def of(faces: Chosen) -> Matrices:
         return *assembled_shell(Facets(shell.points, shell.faces[faces], shell.walls[faces])), volumes[faces].sum()
 
-    matrices, M, volume = mixture.matrices("shell", of) if mixture else of(np.ones(len(volumes), dtype=bool))
-    law = "fixed" if mixture else "shell"
+    pieces = mixture.pieces("shell", of) if mixture else None
+    matrices, M, volume = pieces.matrices() if pieces else of(np.ones(len(volumes), dtype=bool))
+    law = "fixed" if pieces else "shell"
     order = unknowns_dissected(M, shell.points)
     basis = subspace(matrices, M, law, poisson, float(shell.walls.mean()), n_modes + N_RIGID, order, tell=tell)
     points, areas, outward = out_of_plane(shell, basis.vectors)
-    shares = mixture.shares("shell", of, basis) if mixture else ONE_MATERIAL
-    family = one_group(law, n_modes, basis, outward, points, areas, _spread(areas), volume, sides=2, shares=shares)
+    shares, mass = (pieces.shares(basis), pieces.mass) if pieces else (ONE_MATERIAL, volume)
+    family = one_group(law, n_modes, basis, outward, points, areas, _spread(areas), mass, sides=2, shares=shares)
     return _panelled(family, shell.points[shell.faces], areas, outward) if panels else family
 
 

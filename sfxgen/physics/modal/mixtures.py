@@ -32,28 +32,37 @@ class Mixture:
     owner: Index
     ingredients: tuple[Ingredient, ...]
 
-    def matrices(self, law: str, assemble: Callable[[NDArray[np.bool_]], Matrices]) -> Matrices:
-        """For the law "fixed". assemble: the matrices of those elements alone."""
-        self_stiffness, masses, volume = [], [], 0.0
+    def pieces(self, law: str, assemble: Callable[[NDArray[np.bool_]], Matrices]) -> Pieces:
+        """assemble: the matrices of those elements alone, as LAWS[law] weighs them."""
+        stiffness, masses, volume, mass = [], [], 0.0, 0.0
         for number, own in enumerate(self.ingredients):
             (first, second), M, size = assemble(self.owner == number)
             a, b = LAWS[law](own.poisson)
-            self_stiffness.append(own.stiffness * (a * first + b * second))
-            masses.append(own.density * M)
-            volume += own.density * size
-        K, M = sum(self_stiffness[1:], self_stiffness[0]).tocsc(), sum(masses[1:], masses[0]).tocsc()
-        return (csc_matrix(K.shape), K), M, volume
+            stiffness.append((own.stiffness * (a * first + b * second)).tocsc())
+            masses.append((own.density * M).tocsc())
+            volume, mass = volume + size, mass + own.density * size
+        return Pieces(tuple(stiffness), tuple(masses), volume, mass)
 
-    def shares(self, law: str, assemble: Callable[[NDArray[np.bool_]], Matrices], basis: Basis) -> Array:
+
+@dataclass(frozen=True)
+class Pieces:
+    """Of each material its part in the stiffness and in the mass, [dofs, dofs]. volume: of them all; mass: of them all,
+    over the first one's density."""
+
+    stiffness: tuple[csc_matrix, ...]
+    masses: tuple[csc_matrix, ...]
+    volume: float
+    mass: float
+
+    def matrices(self) -> Matrices:
+        """Of the whole, for the law "fixed"."""
+        K, M = (sum(parts[1:], parts[0]).tocsc() for parts in (self.stiffness, self.masses))
+        return (csc_matrix(K.shape), K), M, self.volume
+
+    def shares(self, basis: Basis) -> Array:
         """Of each material in the mass and stiffness of the basis, [2, materials, m, m]."""
-        shares = []
-        for number, own in enumerate(self.ingredients):
-            (first, second), M, _ = assemble(self.owner == number)
-            a, b = LAWS[law](own.poisson)
-            mass = basis.vectors.T @ (M @ basis.vectors)
-            stiffness = basis.vectors.T @ (a * (first @ basis.vectors) + b * (second @ basis.vectors))
-            shares.append([own.density * mass, own.stiffness * stiffness])
-        return np.asarray(np.array(shares).transpose(1, 0, 2, 3))
+        V = basis.vectors
+        return np.array([[V.T @ (own @ V) for own in parts] for parts in (self.masses, self.stiffness)])
 
 
 @dataclass(frozen=True)
