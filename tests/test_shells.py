@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from sfxgen.physics.meshing import walls
 from sfxgen.physics.meshing.remesh import fine, remeshed
@@ -183,9 +184,9 @@ def test_thin_plates_that_touch_are_one_body(angle_rad: float, within: float, tm
     """
     plates = [trimesh.creation.box((0.1, 0.01, 0.4)), trimesh.creation.box((0.01, 0.09, 0.4))]
     plates[1].apply_translation((-0.045, 0.05, 0))
-    angle = trimesh.util.concatenate(plates)
-    angle.apply_transform(trimesh.transformations.rotation_matrix(angle_rad, (1, 2, 3)))
-    angle.export(tmp_path / "angle.stl")
+    axes = Rotation.from_rotvec(angle_rad * np.array([1, 2, 3]) / np.sqrt(14)).as_matrix()
+    corners = np.concatenate([plate.triangles for plate in plates]).reshape(-1, 3) @ axes.T
+    trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3)).export(tmp_path / "angle.stl")
     found = solve_file(Source(tmp_path / "angle.stl", "angle.stl"), 0.29, 8)
     assert found.is_shell
     assert found.notes == ()
