@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OnStep = Callable[[str, int, int, float], None]  # sound, step, of how many, loss
 OnWord = Callable[[str, str], None]  # sound, what takes long just now
+Word = tuple[int, str, str]  # of a worker: the run that it works for, sound, what takes long
 GUIDED_WEIGHT = 4  # of a sound that is to be guided, beside one that is only rendered
 MOST_WORDS = 1_000  # that wait to be read; more are dropped
 
@@ -56,7 +57,8 @@ class Workers:
     def __init__(self, n: int) -> None:
         self.n = n
         self._pool: ProcessPoolExecutor | None = None
-        self._words: Queue[tuple[str, str]] | None = None
+        self._words: Queue[Word] | None = None
+        self._run = 0
 
     def __enter__(self) -> Workers:
         return self
@@ -105,9 +107,8 @@ class Workers:
     def _run_in_processes(
         self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool], on_word: OnWord
     ) -> Iterator[Outcome]:
-        for _ in self._said():
-            pass  # of a run that ended before its jobs did
-        running = {self._submit(attempt, job, place): job for job in jobs}
+        self._run += 1
+        running = {self._submit(_attempt_of_run, self._run, job, place): job for job in jobs}
         try:
             while running and not cancelled():
                 done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
@@ -120,10 +121,12 @@ class Workers:
                 future.cancel()
 
     def _said(self) -> Iterator[tuple[str, str]]:
-        """The words that wait to be read."""
+        """The words of this run that wait to be read; those of one that ended before its jobs did are dropped."""
         with contextlib.suppress(queue.Empty):
             while self._words is not None:
-                yield self._words.get_nowait()
+                run, name, text = self._words.get_nowait()
+                if run == self._run:
+                    yield name, text
 
     def _submit(self, call: Callable[..., T], *arguments: object) -> Future[T]:
         with _without_interrupts():
@@ -189,12 +192,15 @@ def _watcher(name: str, cancelled: Callable[[], bool], on_step: OnStep, on_word:
     )
 
 
-def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | SfxgenError:
+def _attempt_of_run(run: int, job: Job, place: Place) -> Made | SfxgenError:
+    return attempt(job, place, Watcher(on_word=lambda text: _say((run, job.name, text))))
+
+
+def attempt(job: Job, place: Place, watcher: Watcher) -> Made | SfxgenError:
     """Make the sound; a fault of ours becomes an error that names the sound, so that the other sounds go on."""
     from sfxgen.cache import Cache
     from sfxgen.make import make
 
-    watcher = watcher or Watcher(on_word=lambda text: _say(job.name, text))
     try:
         return make(job, place.root, Cache(place.cache, write_only=place.again), watcher)
     except SfxgenError as error:
@@ -210,17 +216,17 @@ def attempt(job: Job, place: Place, watcher: Watcher | None = None) -> Made | Sf
         )
 
 
-_words: Queue[tuple[str, str]] | None = None  # of a worker: to the process that shows it
+_words: Queue[Word] | None = None  # of a worker: to the process that shows it
 
 
-def _say(name: str, text: str) -> None:
+def _say(word: Word) -> None:
     """Nobody reads once a run has ended, and nothing waits for that: what finds no place is left unsaid."""
     if _words is not None:
         with contextlib.suppress(queue.Full):
-            _words.put_nowait((name, text))
+            _words.put_nowait(word)
 
 
-def _begin_worker(words: Queue[tuple[str, str]]) -> None:
+def _begin_worker(words: Queue[Word]) -> None:
     """Ctrl-C goes to the parent, which lets the running jobs end; a parent that was killed takes its workers along."""
     global _words
     _words = words
