@@ -27,6 +27,7 @@ import soundfile
 import soxr
 import torch
 from numpy.typing import NDArray
+from recorded import recorded
 from torch import Tensor, nn
 
 HOME = Path(__file__).resolve().parents[2] / "build" / "judge"
@@ -61,6 +62,24 @@ def embed(wavs: Sequence[Path]) -> NDArray[np.float32]:
         for place, wav in missing.items():
             _save(place, embed_audio(_read(wav), network))
     return np.stack([np.load(place) for place in places]) if places else np.zeros((0, N_DIMENSIONS), np.float32)
+
+
+def embed_heard(wavs: Sequence[Path], n_heard: int) -> NDArray[np.float32]:
+    """Embeddings of sound files as recorded in `n_heard` rooms (`recorded.py`), float32 [n, 512]: of each the mean
+    over its rooms of unit vectors, which is not one.
+
+    The rooms are drawn by the file's content: one file is heard alike at every call. Raises NoJudge.
+    """
+    network = load()
+    found = []
+    for wav in wavs:
+        seed = int(hashlib.sha256(Path(wav).read_bytes()).hexdigest()[:8], 16)
+        audio = _read(Path(wav))
+        heard = [recorded(audio, RATE_HZ, np.random.default_rng([seed, i])) for i in range(n_heard)]
+        with torch.no_grad():
+            each = network(torch.cat([_blocks(spectrogram(torch.from_numpy(x))) for x in heard])).numpy()
+        found.append(_unit(each).mean(axis=0))
+    return np.stack(found) if found else np.zeros((0, N_DIMENSIONS), np.float32)
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:

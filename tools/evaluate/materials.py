@@ -3,9 +3,11 @@
     python tools/evaluate/materials.py [--renders DIR]
 
 The recordings are blows on metal, wood, glass, stone and plastic from many packages (`struck.py`, which fetches them
-once). The judge of `judge.py` embeds them; a linear classifier is fitted to them, every class of the same weight and
-large sources held down, and never sees a render. How good a judge it is, recordings say whose whole source was left
-out of its fit; its ridge was chosen by that. Then it names the material of two sets of renders:
+once). The judge of `judge.py` embeds them, each as heard in N_HEARD random rooms, by other microphones and over other
+noise (`recorded.py`); a linear classifier is fitted to the mean of these, every class of the same weight and large
+sources held down, and never sees a render. How good a judge it is, recordings say whose whole source was left out of
+its fit; its ridge was chosen by that. Then it names the material of two sets of renders, heard in such rooms as well:
+else it would go by the rooms and the noise that recordings have and renders have not.
 
 - the same for every material: seven shapes in three sizes, struck by two strikers. What differs is the material alone.
 - usual things: the bodies and strikers of the shipped library's grid (tools/library/bodies.py), which were written
@@ -32,7 +34,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from judge import embed
+from judge import embed_heard
 from numpy.typing import NDArray
 from struck import recordings
 
@@ -72,8 +74,9 @@ STRIKERS = ("hammer", {"material": "wood", "mass_kg": 0.2, "radius_m": 0.02})
 LYING = 1.5  # damping, times that of the material alone
 USUAL_SPEEDS_M_S = (0.5, 4.5)  # soft and hard, as in the grid
 RINGING = ("metal", "glass")
-RIDGE = 1e-4
+RIDGE = 3e-5
 N_BOOTSTRAP = 4000
+N_HEARD = 16
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,7 @@ def fitted(features: NDArray[np.float32], cases: Sequence[Case]) -> NDArray[np.f
 
 
 def with_one(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
-    return np.hstack([unit, np.ones((len(unit), 1))]).astype(np.float64)
+    return np.hstack([features, np.ones((len(features), 1))]).astype(np.float64)
 
 
 def named(weights: NDArray[np.float64], features: NDArray[np.float32]) -> list[str]:
@@ -208,7 +210,7 @@ def main() -> int:
     for name in CLASSES:
         sources = Counter(case.group for case in heard if case.material == name)
         print(f"{name}: {sources.total()} of {len(sources)} sources")
-    features = embed([case.wav for case in heard])
+    features = embed_heard([case.wav for case in heard], N_HEARD)
     report("recordings whose source is left out of the fit", heard, strangers(features, heard))
     weights = fitted(features, heard)
     with tempfile.TemporaryDirectory() as temporary:
@@ -216,7 +218,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for title, make in (("renders, the same for every material", alike), ("renders of usual things", usual)):
             cases = list(make(folder))
-            report(title, cases, named(weights, embed([case.wav for case in cases])))
+            report(title, cases, named(weights, embed_heard([case.wav for case in cases], N_HEARD)))
     return 0
 
 
