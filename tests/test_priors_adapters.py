@@ -32,6 +32,19 @@ def prior(request: pytest.FixtureRequest) -> PipelinePrior:
     return BUILDS[request.param]()
 
 
+def calls(prior: PipelinePrior, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batch of each call of the network from now on."""
+    asked: list[int] = []
+    network = prior.network
+
+    def counted(z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
+        asked.append(len(z))
+        return network(z, t, condition)
+
+    monkeypatch.setattr(prior, "network", counted)
+    return asked
+
+
 @pytest.fixture(scope="module", params=GUIDABLE)
 def guidable(request: pytest.FixtureRequest) -> PipelinePrior:
     return BUILDS[request.param]()
@@ -163,14 +176,7 @@ def test_guidance(guidable: PipelinePrior, monkeypatch: pytest.MonkeyPatch) -> N
     assert (with_prompt - without).abs().max() > 1e-4
     close(guidable.denoise(z, t, condition, 0.0), without)
     close(guidable.denoise(z, t, condition, 6.0), guided(with_prompt, without, 6.0))
-    asked: list[int] = []
-    network = guidable.network
-
-    def counted(z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
-        asked.append(len(z))
-        return network(z, t, condition)
-
-    monkeypatch.setattr(guidable, "network", counted)
+    asked = calls(guidable, monkeypatch)
     close(guidable.denoise(z, t, condition), with_prompt)
     assert asked == [3]
 
@@ -179,14 +185,7 @@ def test_guidance_in_one_pass(guidable: PipelinePrior, monkeypatch: pytest.Monke
     """As on a GPU: the same but for rounding, and one call of the network where the encodings are of one shape."""
     condition, z, t = guidable.condition(PROMPTS, SECONDS), noise_for(guidable, 3), torch.tensor([0.4, 0.6, 0.8])
     apart = guidable.denoise(z, t, condition, 3.0)
-    asked: list[int] = []
-    network = guidable.network
-
-    def counted(z: torch.Tensor, t: torch.Tensor, condition: Condition) -> torch.Tensor:
-        asked.append(len(z))
-        return network(z, t, condition)
-
-    monkeypatch.setattr(guidable, "network", counted)
+    asked = calls(guidable, monkeypatch)
     monkeypatch.setattr(guidable, "in_one_pass", True)
     close(guidable.denoise(z, t, condition, 3.0), apart, 1e-6)
     assert asked == [6] or (guidable.name == "ldm" and asked == [3, 3])

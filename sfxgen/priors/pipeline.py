@@ -108,13 +108,17 @@ class _Level:
     factor: torch.Tensor
 
 
-class _Exit(torch.autograd.Function):
-    """To the prior's precision; each item's gradient comes back with a largest value within (½, 1]."""
+class _Cast(torch.autograd.Function):
+    """To another precision. What its gradient does, `_Exit` and `_Entry` say."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, dtype: torch.dtype, level: _Level) -> torch.Tensor:
         ctx.dtype, ctx.level = x.dtype, level
         return x.to(dtype)
+
+
+class _Exit(_Cast):
+    """To the prior's precision; each item's gradient comes back with a largest value within (½, 1]."""
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, None, None]:
@@ -126,13 +130,8 @@ class _Exit(torch.autograd.Function):
         return (gradient * ctx.level.factor).to(ctx.dtype), None, None
 
 
-class _Entry(torch.autograd.Function):
+class _Entry(_Cast):
     """To the networks' precision; the gradient comes back as large as it is."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, dtype: torch.dtype, level: _Level) -> torch.Tensor:
-        ctx.dtype, ctx.level = x.dtype, level
-        return x.to(dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, None, None]:
