@@ -10,8 +10,9 @@ import yaml
 
 from sfxgen.generate.impact import struck
 from sfxgen.generate.recipe import Request
-from sfxgen.manifest.impact import Impact
+from sfxgen.manifest.impact import FromFile, Impact
 from sfxgen.manifest.materials import MATERIALS, OwnMaterial, constants, kin
+from sfxgen.manifest.project import load_project
 from sfxgen.physics.friction import roughness
 from sfxgen.physics.moving.restitution import friction, restitution
 from sfxgen.plan import plan_project
@@ -68,6 +69,28 @@ def test_another_number_makes_again_what_is_of_it_and_nothing_else(tmp_path: Pat
     after = keys(tmp_path, TEAK | {"loss_factor": 0.02})
     assert before == same
     assert {name for name in before if before[name] != after[name]} == {"knock", "fall"}
+
+
+def test_a_files_own_are_known_to_the_parts_of_a_mesh_and_to_one_another(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    body = {
+        "shape": "mesh",
+        "file": "axe.glb",
+        "materials": {"like": "teak", "grip": {"like": "wet", "loss_factor": 0.1}},
+    }
+    manifest = {
+        "version": 1,
+        "materials": {"teak": TEAK, "wet": {"like": "teak", "density_kg_m3": 900}},
+        "sounds": {"axe": {"impact": {"object": body}}},
+    }
+    (tmp_path / "sounds" / "wood.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
+    (axe,) = load_project(tmp_path).entries
+    assert axe.sound.impact is not None
+    assert isinstance(axe.sound.impact.object, FromFile)
+    assert axe.sound.impact.object.materials == {
+        "like": OwnMaterial.model_validate(TEAK),
+        "grip": OwnMaterial(like="oak", density_kg_m3=900, youngs_gpa=15, loss_factor=0.1),
+    }
 
 
 def test_a_spec_with_one_goes_through_json_as_a_lock_keeps_it() -> None:

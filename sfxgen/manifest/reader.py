@@ -116,13 +116,14 @@ class Reader:
             expected = "a mapping such as teak: {like: oak, density_kg_m3: 660}"
             self._add(document, ["materials"], f"materials is {show(raw)}", expected)
             return {}
-        found = {}
+        found: dict[str, Any] = {}
         for name, body in raw.items():
             if name in MATERIALS:
                 problem = f"'{name}' is a material already"
                 self._note(document, [document.fault(["materials", name], problem, "another name", at_key=True)])
                 continue
-            valid, faults = validated(OwnMaterial, body, document, ["materials", name])
+            body = _like_own(body, found)
+            valid, faults = validated(OwnMaterial, body, document, ["materials", name], materials=tuple(found))
             self._note(document, faults)
             found[name] = body if valid is not None else {"like": "wood"}  # no sound is at fault for it
         return found
@@ -275,16 +276,25 @@ def _name_fault(name: str) -> tuple[str, str, str] | None:
     return None
 
 
-def _with_materials(value: Any, own: Mapping[str, Any]) -> Any:
-    """The value with the file's own materials in place of their names."""
+def _with_materials(value: Any, own: Mapping[str, Any], key: Key = "") -> Any:
+    """The value, which stands under `key`, with the file's own materials in place of their names."""
+    if not own:
+        return value
     if isinstance(value, list):
         return [_with_materials(part, own) for part in value]
-    if not isinstance(value, dict) or not own:
+    if key == "material":
+        return own.get(value, value) if isinstance(value, str) else _like_own(value, own)
+    if not isinstance(value, dict):
         return value
-    return {
-        key: own[part] if key == "material" and isinstance(part, str) and part in own else _with_materials(part, own)
-        for key, part in value.items()
-    }
+    if key == "materials":  # of the parts of a mesh, by their names
+        return {part: _with_materials(material, own, "material") for part, material in value.items()}
+    return {name: _with_materials(part, own, name) for name, part in value.items()}
+
+
+def _like_own(body: Any, own: Mapping[str, Any]) -> Any:
+    """A material's numbers over those of the file's own that it is like."""
+    like = body.get("like") if isinstance(body, dict) else None
+    return {**own[like], **body, "like": own[like]["like"]} if isinstance(like, str) and like in own else body
 
 
 def _rivals(choice: Choice, raw: Mapping[str, Any]) -> Iterator[Candidate]:
