@@ -9,7 +9,7 @@ import queue
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ class Workers:
         try:
             while running and not cancelled():
                 done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
-                for name, text in self._said():
+                for name, text in self._said({job.name for job in running.values()}):
                     on_word(name, text)
                 for future in done:
                     yield running.pop(future), self._result(future)
@@ -120,12 +120,13 @@ class Workers:
             for future in running:
                 future.cancel()
 
-    def _said(self) -> Iterator[tuple[str, str]]:
-        """The words of this run that wait to be read; those of one that ended before its jobs did are dropped."""
+    def _said(self, busy: Container[str]) -> Iterator[tuple[str, str]]:
+        """The words of this run that wait to be read. Dropped are those of one that ended before its jobs did, and of
+        sounds that are not `busy`: a worker's last words may be slower than its result."""
         with contextlib.suppress(queue.Empty):
             while self._words is not None:
                 run, name, text = self._words.get_nowait()
-                if run == self._run:
+                if run == self._run and name in busy:
                     yield name, text
 
     def _submit(self, call: Callable[..., T], *arguments: object) -> Future[T]:

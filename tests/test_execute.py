@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ def test_words_that_nobody_reads_hold_up_no_worker(root: Path) -> None:
         for process in [] if workers._pool is None else list(workers._pool._processes.values()):
             process.kill()
     assert not any(process.is_alive() for process in processes)
+
+
+def test_words_that_are_slower_than_their_sounds_result_are_dropped() -> None:
+    with Workers(2) as workers:
+        workers._started()
+        assert workers._words is not None
+        for name in ("made", "busy", "made"):
+            workers._words.put((workers._run, name, "on the way"))
+        workers._words.put((workers._run, "busy", "at the end"))
+        said: list[tuple[str, str]] = []
+        ends_at = time.monotonic() + 30
+        while ("busy", "at the end") not in said and time.monotonic() < ends_at:
+            said += workers._said({"busy"})
+    assert said == [("busy", "on the way"), ("busy", "at the end")]
 
 
 def test_a_fault_of_our_own_is_one_message_and_the_other_sounds_go_on(

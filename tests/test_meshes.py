@@ -130,7 +130,7 @@ def test_a_million_faces_are_merged() -> None:
     assert len(surface.faces) < 600_000
     assert surface.holes == 0
     assert volume_of(surface.triangles) == pytest.approx(np.pi / 6, rel=2e-3)
-    assert "triangles" in surface.notes[0]
+    assert solids.Note(surface.notes[0]).said("ball.stl", 1.0).startswith("ball.stl has 1,310,720 triangles; details")
 
 
 def damaged(folder: Path, name: str) -> Path:
@@ -274,6 +274,15 @@ def test_a_mesher_that_is_not_there_is_asked_for(tmp_path: Path, monkeypatch: py
     trimesh.creation.box((0.1, 0.06, 0.04)).export(tmp_path / "box.stl")
     with pytest.raises(MeshUnusable, match=r"box\.stl asks for mesher: tetwild, .*'sfxgen\[tetwild\]'` installs it"):
         solids.solve(Source(tmp_path / "box.stl", "box.stl", mesher="tetwild"), 0.3, 8, 3_000)
+
+
+def test_a_mesher_that_a_shell_does_not_ask_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytetwild", None)
+    trimesh.creation.box((0.1, 0.06, 0.001)).export(tmp_path / "sheet.stl")
+    found = solids.solve(Source(tmp_path / "sheet.stl", "sheet.stl", mesher="tetwild"), 0.3, 8, 3_000)
+    assert found.is_shell
+    (note,) = found.notes
+    assert note.said("sheet.stl", 0.1).startswith("sheet.stl is thin or open and rings as a shell: mesher: tetwild")
 
 
 def test_a_mesher_that_fails_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,10 @@ def _of_surface(
         mixture = kinds.mixture(shell.points[shell.faces].mean(axis=1), longest) if kinds else None
         family = family_of_shell(shell, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
+        if source.mesher == "tetwild":
+            notes.append(
+                Note("{name} is thin or open and rings as a shell: mesher: tetwild, which fills, changes nothing")
+            )
     else:
         wanted.tell("filled with tetrahedra")
         solid, notes = _solid(surface, source, size_m, wanted.dofs)

@@ -33,7 +33,7 @@ class Surface:
     """points [points, 3], in the file's own numbers, and faces [faces, 3], turned outwards. holes: share of the area
     that is missing.
 
-    notes: what a person should know of how it was read, a sentence each.
+    notes: what a person should know of how it was read, a sentence each, with {name} where the file's belongs.
     """
 
     points: Array
@@ -192,7 +192,7 @@ def cleaned(points: Array, faces: Index) -> Surface:
     notes: list[str] = []
     longest = float(np.ptp(points, axis=0).max(initial=0)) or 1.0
     if len(faces) > MOST_FACES:
-        notes.append(f"it has {len(faces):,} triangles; details below 1/{GRID} of its length were merged")
+        notes.append(f"{{name}} has {len(faces):,} triangles; details below 1/{GRID} of its length were merged")
     grain = longest / GRID if len(faces) > MOST_FACES else 1e-6 * longest
     cells = np.round((points - points.min(axis=0)) / grain).astype(np.int64)
     _, first, index = np.unique(cells, axis=0, return_index=True, return_inverse=True)
