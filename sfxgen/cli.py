@@ -69,9 +69,13 @@ def init(project: Folder = None) -> None:
 def check(project: Folder = None, as_json: Json = False) -> None:
     """Read every manifest and report all faults. Makes nothing."""
     from sfxgen.errors import ManifestError
+    from sfxgen.sources import absent
 
     try:
         planning = _plan(project)
+        gone = [fault for e in planning.project.entries for fault in absent(e, planning.lock, planning.disk)]
+        if gone:
+            raise ManifestError(gone)
     except ManifestError as error:
         if as_json:
             for fault in error.faults:

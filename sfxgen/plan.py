@@ -7,12 +7,10 @@ The finished key adds mastering and export. A loudness edit so never renders aga
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 from sfxgen.disk import Disk
 from sfxgen.draw import Draw
@@ -26,13 +24,13 @@ from sfxgen.manifest.choice import Choice
 from sfxgen.manifest.faults import nearest
 from sfxgen.manifest.guide import VERSION as GUIDE_VERSION
 from sfxgen.manifest.guide import Candidate, Guide, Guided
-from sfxgen.manifest.linked import buffers
 from sfxgen.manifest.master import Master
 from sfxgen.manifest.paths import inside
 from sfxgen.manifest.project import Project, load_project
 from sfxgen.manifest.reader import Entry
 from sfxgen.manifest.sound import ONE_EACH, Sound
 from sfxgen.priors.names import digest_of
+from sfxgen.sources import absent, digest, files_of, recipe_part, recording_part
 
 MASTER_VERSION = 1  # raise when mastering gives other samples for the same input and settings
 EXPORT_VERSION = 1  # raise when encoders or engine files change
@@ -40,7 +38,6 @@ RENDER_RATE_HZ = 48_000  # synths render at this rate; mastering resamples
 
 _RAW_PARTS = ("kind", "recipe", "seed", "length", "variations", "kind's code", "recording", "prior")
 _FINISHED_PARTS = ("mastering", "file names", "engine")
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # one text for one value
 
 CHANGED = "it is not as sfxgen wrote it; move or delete it to get ours"
 UNWANTED = "no sound makes it any more, but it was changed since; delete it if it is not needed"
@@ -150,7 +147,7 @@ def plan_project(root: Path, names: Sequence[str] = (), force: bool = False) -> 
     """Read the manifests, the lock and the folder; write nothing. Raises ManifestError, BadInput."""
     lock, disk = read_lock(root), Disk(root)
     pinned = {name: sound.choice for name, sound in lock.sounds.items() if sound.choice}
-    project = load_project(root, pinned)
+    project = load_project(root, pinned, partial(absent, lock=lock, disk=disk))
     engine = project.config.engine or detect_engine(root)
     return Planning(project, lock, disk, make_plan(project, lock, disk, engine, names, force))
 
@@ -184,7 +181,7 @@ def as_sketch(planned: Planned) -> Planned:
     """The sound without its guidance: keys and parts of its own, so that what is made of it does not count as done."""
     job = planned.job
     parts = {name: part for name, part in planned.parts.items() if name != "guidance"}
-    sketch = replace(job, guide=None, guided=None, guidance="", raw_key=_digest(job.raw_key), key=_digest(job.key))
+    sketch = replace(job, guide=None, guided=None, guidance="", raw_key=digest(job.raw_key), key=digest(job.key))
     return replace(planned, job=sketch, parts=parts)
 
 
@@ -231,16 +228,16 @@ def _plan_entry(
     locked = lock.sounds.get(entry.name)
     body = sound.body_from(entry.sources)
     guard = bool(sound.loop) and ENGINES[engine].guard_frame(settings.format)
-    recordings = tuple((source, disk.digest(source)) for source in _with_buffers(entry.sources, project.root))
+    recordings = tuple((path, disk.digest(path)) for path in files_of(entry, project.root))
     config = project.config
     guide = sound.guide if sound.guidable and sound.prompt and sound.guide.on else None
     prior = config.prior if KINDS[sound.kind].prior or guide else ()
     prior_part = _prior_part(prior, project.root, locked)
-    parts = _parts(entry, body, slots, settings, engine, guard, _recording_part(recordings, locked), prior_part)
+    parts = _parts(entry, body, slots, settings, engine, guard, recording_part(recordings, locked), prior_part)
     if guide:
         parts["guidance"] = _guidance_part(entry, guide, parts)
-    raw_key = _digest([parts[name] for name in (*_RAW_PARTS, *(("guidance",) if guide else ()))])
-    key = _digest([raw_key, *(parts[name] for name in _FINISHED_PARTS)])
+    raw_key = digest([parts[name] for name in (*_RAW_PARTS, *(("guidance",) if guide else ()))])
+    key = digest([raw_key, *(parts[name] for name in _FINISHED_PARTS)])
     loop = bool(sound.loop)
     prompt = sound.prompt or ""
     job = Job(
@@ -290,25 +287,7 @@ def _guidance_part(entry: Entry, guide: Guide, parts: Mapping[str, str]) -> str:
     """A digest of all that guidance depends on: neither variations nor mastering."""
     follows_from = [parts[name] for name in ("kind", "recipe", "prior", "length", "kind's code")]
     rivals = [rival.preset for rival in entry.rivals]
-    return _digest(
-        [*follows_from, entry.sound.prompt, guide.model_dump_json(), rivals, entry.sound.seed, GUIDE_VERSION]
-    )
-
-
-def _with_buffers(sources: Sequence[str], root: Path) -> Iterator[str]:
-    """Each source, and the files that it names in turn."""
-    for source in sources:
-        yield source
-        folder = source.rpartition("/")[0]
-        yield from (path for name in buffers(root / source) if (path := inside(folder, name)))
-
-
-def _recording_part(recordings: Sequence[tuple[str, str | None]], locked: LockedSound | None) -> str:
-    """One digest for all recordings. Where one is absent (a checkout without them), what the lock says is trusted."""
-    digests = [digest for _, digest in recordings]
-    if None in digests:
-        return locked.parts.get("recording", "") if locked else ""
-    return _digest(digests) if digests else ""
+    return digest([*follows_from, entry.sound.prompt, guide.model_dump_json(), rivals, entry.sound.seed, GUIDE_VERSION])
 
 
 def _prior_part(names: tuple[str, ...], root: Path, locked: LockedSound | None) -> str:
@@ -330,21 +309,20 @@ def _parts(
 ) -> dict[str, str]:
     sound: Sound = entry.sound
     draws = [(slot.draw.seed, slot.draw.intensity) for slot in slots]
-    recipe = body.model_dump_json()
     return {
-        "prompt": _digest(sound.prompt),  # in no key: where it matters it is in the recipe
-        "description": _digest([sound.tags, sound.category]),
+        "prompt": digest(sound.prompt),  # in no key: where it matters it is in the recipe
+        "description": digest([sound.tags, sound.category]),
         "kind": sound.kind,
-        "recipe": _digest([recipe, sound.prompt] if prior else recipe),
-        "seed": _digest(draws[0][0]),
-        "length": _digest([sound.duration_s, bool(sound.loop), RENDER_RATE_HZ]),
-        "variations": _digest(draws),
+        "recipe": recipe_part(body, *((sound.prompt,) if prior else ())),
+        "seed": digest(draws[0][0]),
+        "length": digest([sound.duration_s, bool(sound.loop), RENDER_RATE_HZ]),
+        "variations": digest(draws),
         "kind's code": str(KINDS[sound.kind].version),
         "recording": sources,
         "prior": prior,
         "mastering": _mastering_part(settings),
-        "file names": _digest([slot.path for slot in slots]),
-        "engine": _digest([engine, guard, EXPORT_VERSION, *([PLAYER_VERSION] if _has_bank(body) else ())]),
+        "file names": digest([slot.path for slot in slots]),
+        "engine": digest([engine, guard, EXPORT_VERSION, *([PLAYER_VERSION] if _has_bank(body) else ())]),
     }
 
 
@@ -355,7 +333,7 @@ def _has_bank(body: Spec) -> bool:
 @lru_cache
 def _mastering_part(settings: Master) -> str:
     """Most sounds of a project share their settings."""
-    return _digest([settings.model_dump_json(), MASTER_VERSION])
+    return digest([settings.model_dump_json(), MASTER_VERSION])
 
 
 def _reasons(
@@ -393,8 +371,8 @@ def _reasons(
 
 
 def _is_a_persons(path: str, disk: Disk, owned: Mapping[str, set[str]]) -> bool:
-    digest = disk.digest(path)
-    return digest is not None and digest not in owned.get(path, ())
+    found = disk.digest(path)
+    return found is not None and found not in owned.get(path, ())
 
 
 def _check_names(project: Project, names: Sequence[str]) -> None:
@@ -432,7 +410,3 @@ def _check_paths(project: Project, sounds: Sequence[Planned], engine: str) -> No
             faults.append(Fault(entry.manifest, entry.line, entry.column, job.name, problem, cure=cure))
     if faults:
         raise ManifestError(faults)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:20]

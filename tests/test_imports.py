@@ -23,6 +23,7 @@ FLOORS = (
     ("make",),
     ("guiding",),
     ("plan",),
+    ("sources",),
     ("cache", "export", "generate", "lock", "master"),
     ("distill",),
     ("priors",),

@@ -93,6 +93,9 @@ def test_the_fault_of_the_readme_is_what_one_sees(project: Path, tmp_path: Path)
     (tmp_path / "sounds").mkdir()
     manifest = blocks("yaml")[0].replace("material: steel}\n      striker", "material: steeel}\n      striker")
     (tmp_path / "sounds" / "weapons.yaml").write_text(manifest, encoding="utf-8")
+    (tmp_path / "recordings").mkdir()
+    for name in ("npc_01", "street"):
+        (tmp_path / "recordings" / f"{name}.wav").touch()
     ran = run("sfxgen check", tmp_path)
     assert ran.returncode == 2
     (line,) = ran.stderr.splitlines()

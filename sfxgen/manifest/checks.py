@@ -52,17 +52,17 @@ def check_sound(sound: Sound, name: str, document: Document, folder: str, master
     for index, source in enumerate(sound.sources):
         if inside(folder, source) is None:
             what = "mesh" if made else "recording"
-            place = _place(sound, index)
+            place = place_of_source(sound, index)
             problem, cure = f"{show(source)} leaves the project", f"copy the {what} into the project"
-            yield fault([sound.kind, *place], problem, "a path relative to this manifest", cure)
+            yield fault(place, problem, "a path relative to this manifest", cure)
 
 
-def _place(sound: Sound, index: int) -> list[Key]:
-    """Where in its kind's section a sound names a source."""
+def place_of_source(sound: Sound, index: int) -> list[Key]:
+    """Where in its entry a sound names a source."""
     if sound.scene:
         files = [k for k, line in enumerate(sound.scene.bodies) if isinstance(line.object, FromFile)]
-        return ["bodies", files[index], "object", "file"]
-    return ["object", "file"] if sound.impact else ["source", index]
+        return ["scene", "bodies", files[index], "object", "file"]
+    return ["impact", "object", "file"] if sound.impact else [sound.kind, "source", index]
 
 
 def check_master(master: Master, document: Document) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import ROUNDING, Between, Spec, ceiled, floored
@@ -27,6 +27,8 @@ _EXACT = Field(
     description="Up to which frequency its modes are solved one by one (Hz), at most 320 of them; without it the "
     "lowest 64. Above, as many as a plate has stand in.",
 )
+
+MESH_ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 
 SLENDEREST = 2000  # longest side over thickness: from 1000 on rounding raises the lowest modes, by a fifth at the end
 
@@ -151,6 +153,14 @@ class FromFile(Spec):
     parts: Literal["joined", "apart"] = Field(
         "joined", description="joined: one body; apart: its parts do not touch, and each rings by itself."
     )
+
+    @field_validator("file")
+    @classmethod
+    def _known_format(cls, file: str) -> str:
+        if not file.lower().endswith(MESH_ENDINGS):
+            problem = "expected a mesh, a file that ends in {endings}; export it as one"
+            raise PydanticCustomError("ending", problem, {"endings": ", ".join(MESH_ENDINGS)})
+        return file
 
     @model_validator(mode="after")
     def _filled_or_walled(self) -> Self:

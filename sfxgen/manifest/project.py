@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,10 +44,13 @@ def find_root(start: Path) -> Path:
     return start
 
 
-def load_project(root: Path, pinned: Mapping[str, Choice] | None = None) -> Project:
+def load_project(
+    root: Path, pinned: Mapping[str, Choice] | None = None, also: Callable[[Entry], Iterable[Fault]] = lambda _: ()
+) -> Project:
     """All sounds of the project, presets resolved (by the pinned choices where they still fit).
 
-    Raises ManifestError with every fault of every file, BadInput where there is no project.
+    Raises ManifestError with every fault of every file, BadInput where there is no project. also: what is to be told of
+    an entry without faults where there are faults.
     """
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder; give the game project's folder with --project")
@@ -59,7 +62,7 @@ def load_project(root: Path, pinned: Mapping[str, Choice] | None = None) -> Proj
         raise BadInput(f"no manifests in {root} (looked for: {wanted}); `sfxgen init` writes a first one")
     names = tuple(path.relative_to(root).as_posix() for path in paths)
     documents = [_document(path, name, faults) for path, name in zip(paths, names, strict=True)]
-    return _read(root, config, documents, pinned or {}, faults)
+    return _read(root, config, documents, pinned or {}, faults, also)
 
 
 def project_from_text(root: Path, text: str, config: Config | None = None) -> Project:
@@ -78,13 +81,15 @@ def load_config(root: Path) -> Config:
 
 
 def _read(
-    root: Path, config: Config, documents: Sequence[Document], pinned: Mapping[str, Choice], faults: list[Fault]
-) -> Project:
+    root: Path, config: Config, documents: Sequence[Document], pinned: Mapping[str, Choice], faults: list[Fault],
+    also: Callable[[Entry], Iterable[Fault]] = lambda _: (),
+) -> Project:  # fmt: skip
     reader = Reader(pinned, config.master, _sampler(root, config))
     for document in documents:
         reader.read(document)
     if faults or reader.faults:
-        raise ManifestError([*faults, *reader.faults])
+        told = [fault for entry in reader.entries.values() for fault in also(entry)]
+        raise ManifestError([*faults, *reader.faults, *told])
     names = tuple(document.name for document in documents)
     return Project(root, config, tuple(reader.entries.values()), names, tuple(reader.warnings))
 

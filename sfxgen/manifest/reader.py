@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfxgen.errors import Fault
-from sfxgen.manifest.checks import check_sound
+from sfxgen.manifest.checks import check_sound, place_of_source
 from sfxgen.manifest.choice import Choice, choose, lay_over, merged
 from sfxgen.manifest.document import Document, Key
 from sfxgen.manifest.faults import nearest, show, validated
@@ -35,8 +35,8 @@ _SOUNDS = "a mapping such as coin: bright coin pickup"
 
 @dataclass(frozen=True)
 class Entry:
-    """A sound with its name and place. `sources` are project-relative posix paths of what it reads:
-    recordings, a mesh."""
+    """A sound with its name and place. `sources` are project-relative posix paths of what it reads, recordings or
+    meshes; source_places: line and column where the manifest names each."""
 
     name: str
     sound: Sound
@@ -44,6 +44,7 @@ class Entry:
     line: int
     column: int
     sources: tuple[str, ...] = ()
+    source_places: tuple[tuple[int, int], ...] = ()
     choice: Choice | None = None
     rivals: tuple[Candidate, ...] = ()
 
@@ -154,7 +155,8 @@ class Reader:
         sources = tuple(inside(folder, source) or "" for source in sound.sources)
         place = document.place(base, at_key=True)
         rivals = tuple(_rivals(choice, raw)) if choice else ()
-        self.entries[name] = Entry(name, sound, document.name, *place, sources, choice, rivals)
+        places = tuple(document.place([*base, *place_of_source(sound, i)]) for i in range(len(sources)))
+        self.entries[name] = Entry(name, sound, document.name, *place, sources, places, choice, rivals)
 
     def _claim(self, document: Document, name: str) -> bool:
         """Whether the name may be a file's name and is still free."""

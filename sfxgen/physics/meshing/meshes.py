@@ -14,11 +14,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sfxgen.errors import MeshUnusable
+from sfxgen.manifest.impact import MESH_ENDINGS
 from sfxgen.physics.meshing.triangles import areas, volumes
 from sfxgen.physics.meshing.wavefront import numbered
 from sfxgen.physics.modal.shapes import Array, Index
 
-ENDINGS = (".glb", ".gltf", ".obj", ".stl", ".ply")
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
 MOST_FACES = 250_000  # more are merged on a fine grid: the ear does not hear them
 GRID = 160  # of that grid, cells along the longest side
@@ -130,8 +130,10 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
     another material. trimesh is imported here: only a job with a mesh needs it."""
     import trimesh
 
-    if path.suffix.lower() not in ENDINGS:
-        raise MeshUnusable(f"{name} is no mesh that sfxgen reads; expected a file that ends in {', '.join(ENDINGS)}")
+    if path.suffix.lower() not in MESH_ENDINGS:
+        raise MeshUnusable(
+            f"{name} is no mesh that sfxgen reads; expected a file that ends in {', '.join(MESH_ENDINGS)}"
+        )
     if not path.is_file():
         raise MeshUnusable(
             f"{name} does not exist; expected a mesh file; check the path, which counts from the manifest"
