@@ -143,6 +143,15 @@ def test_a_length_that_the_manifest_sets_is_kept_and_ends_quietly() -> None:
         assert np.abs(take.samples[0, -20:]).max() < 1e-3 * take.peak
 
 
+def test_what_rings_long_rings_for_as_long_as_is_asked() -> None:
+    steel = {"like": "steel", "alpha_per_s": 0.1, "beta_s": 0, "loss_factor": 0}
+    spec = Impact.model_validate({"object": {"shape": "bar", "size_m": [0.5, 0.03, 0.01], "material": steel}})
+    (take,) = render(spec, [Draw(1)], Request(duration_s=20, cached=REQUEST.cached))
+    seconds = take.samples[0].reshape(20, -1).std(axis=1)
+    assert (seconds[1:-1] < seconds[:-2]).all()
+    assert (seconds[11:-1] > 0.7 * seconds[10:-2]).all(), "it does not end after 12 s"
+
+
 def test_a_low_rate_leaves_the_high_partials_out() -> None:
     """At 16 kHz no partial above 7.2 kHz is made, and none comes back as an alias: what is left sounds the same."""
     spec = Impact.model_validate(PRESETS["hand_bell"]["impact"])

@@ -30,7 +30,7 @@ from sfxgen.physics.air.absorption import air_db_per_m
 from sfxgen.physics.air.field import Field, all_round, field, on_skin
 from sfxgen.physics.air.kernels import Layers
 from sfxgen.physics.air.panels import MOST, panelled
-from sfxgen.physics.air.shoebox import echoes, images, t60_s
+from sfxgen.physics.air.shoebox import LONGEST_S, echoes, images, t60_s
 from sfxgen.physics.meshing.triangles import areas, enclosed
 from sfxgen.physics.modal.families import ModeFamily
 from sfxgen.physics.modal.modes import family, solve
@@ -371,6 +371,23 @@ def test_a_shoebox_dies_away_as_eyring_says(size: tuple[float, float, float]) ->
         level_db = 10 * np.log10(energy / energy[0])
         start, end = (int(np.argmax(level_db < db)) for db in (-5, -25))
         assert 3 * (end - start) / 48_000 == pytest.approx(fall_s, rel=0.15)
+
+
+def test_a_shoebox_that_rings_too_long_is_faded_out() -> None:
+    size, absorption = (30.0, 20.0, 12.0), (0.01,) * 6
+    assert t60_s(size, np.array(absorption)).max() > 2 * LONGEST_S
+    _, heights = echoes(size, BOX[1], BOX[2], absorption, 8_000)
+    assert heights.shape[1] == LONGEST_S * 8_000
+    parts = heights.reshape(len(heights), 40, -1).std(axis=2)
+    assert (parts[:, -1] < 0.03 * parts[:, 0]).all()
+    assert (parts[0, 1:] > 0.5 * parts[0, :-1])[:30].all(), "it does not end before"
+
+
+def test_a_room_of_noise_has_fallen_by_60_db_where_it_ends() -> None:
+    room = Room.model_validate({"bands": [{"centre_hz": 1000, "t60_s": 18}]}, strict=False)
+    wet = rooms.in_room(np.ones(1), room, 8_000)
+    assert len(wet) == 18 * 8_000
+    assert wet[-4_000:].std() < 2e-3 * wet[100:4_100].std()
 
 
 def test_images_and_the_noise_after_them_have_one_energy() -> None:

@@ -367,6 +367,18 @@ def test_a_click_is_told_from_a_blow() -> None:
     assert clicks(low + np.where(t > 0.0507, 0.2, 0.0), 48_000)
 
 
+def test_what_falls_late_is_heard_or_it_is_said() -> None:
+    said: list[str] = []
+    late = scene(bodies=boxes(4), action="pile", every_s=5, longest_s=1)
+    (short,) = render(late, [Draw(1)], Request(cached=cached, warn=said.append))
+    assert said == ["its bodies move on after 12 s, where it ends; to hear more, write duration_s"]
+    said.clear()
+    (whole,) = render(late, [Draw(1)], Request(cached=cached, warn=said.append, duration_s=17))
+    assert not said
+    assert short.duration_s <= 12
+    assert whole.samples[0, 14 * 48_000 :].std() > 0.1 * whole.samples[0, : 3 * 48_000].std()
+
+
 @pytest.mark.parametrize("block", range(5))
 def test_fifty_scenes_are_sane(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):

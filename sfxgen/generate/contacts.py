@@ -27,7 +27,6 @@ from sfxgen.synths.often import left_ringing, ring_often
 DYING = 3.0  # the first contacts of `dying` come e³ times as densely as the last
 MEAN_ENERGY = 0.2  # of the exponential law, the strongest 1
 CLICKS_AN_OCTAVE = 12  # durations of contact whose knocks are told apart
-MOST = 4000  # contacts a take
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,9 @@ def take(spec: Impact, contacts: Contacts, draw: Draw, request: Request) -> Arra
     bodies = struck_bodies(spec, request, sizes(contacts, rng))
     blows = _blows(spec, bodies[0][1], bodies[0][0], draw)
     drawn = [shower(contacts, rng) for _ in blows]
-    at_s = np.concatenate([blow.at_s + one.at_s for blow, one in zip(blows, drawn, strict=True)])[:MOST]
-    speed = np.concatenate([b.speed_m_s * np.sqrt(one.energy) for b, one in zip(blows, drawn, strict=True)])[:MOST]
-    which = np.concatenate([one.body for one in drawn])[:MOST]
+    at_s = np.concatenate([blow.at_s + one.at_s for blow, one in zip(blows, drawn, strict=True)])
+    speed = np.concatenate([b.speed_m_s * np.sqrt(one.energy) for b, one in zip(blows, drawn, strict=True)])
+    which = np.concatenate([one.body for one in drawn])
     layers = []
     for number, (partials, contact) in enumerate(bodies):
         mine = which == number
@@ -112,7 +111,8 @@ def _body_blows(
 
 
 def _sound(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Request) -> tuple[int, Array]:
-    """One body's contacts, until all has fallen by END_DB or at LONGEST_S, and the frame that is its time 0."""
+    """One body's contacts, until all has fallen by END_DB or LONGEST_S after the last, and the frame that is its time
+    0."""
     rate_hz = request.rate_hz
     amplitude = _amplitudes(spec, partials, blows)
     at = np.array([round(blow.at_s * rate_hz) for blow in blows])
@@ -120,8 +120,9 @@ def _sound(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Req
     floor = max(TINY, float(np.linalg.norm(amplitude, axis=1).max(initial=0)) * 10 ** (END_DB / 20))
     swing = np.maximum(left_ringing(*bank, rate_hz), floor)
     needed_s = float((np.log(swing / floor) / partials.decay_per_s).max(initial=0))
-    longest_s = min(LONGEST_S, request.duration_s or LONGEST_S)
-    n_frames = min(int(at.max()) + int(np.ceil(needed_s * rate_hz)) + 1, round(longest_s * rate_hz))
+    n_frames = int(at.max()) + int(np.ceil(min(needed_s, LONGEST_S) * rate_hz)) + 1
+    if request.duration_s:
+        n_frames = min(n_frames, round(request.duration_s * rate_hz))
     return _with_clicks(spec, partials, blows, at, ring_often(*bank, n_frames, rate_hz), rate_hz)
 
 

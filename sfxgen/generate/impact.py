@@ -49,7 +49,7 @@ class Blow:
 def render(spec: Impact, draws: Sequence[Draw], request: Request) -> list[Audio]:
     """One mono take a draw, in pascals at a metre over FULL_SCALE_PA: harder takes are louder and brighter.
 
-    A take lasts `request.duration_s`, or until each blow has rung down by END_DB, at most LONGEST_S.
+    A take lasts `request.duration_s`, or until each blow has rung down by END_DB, at most LONGEST_S after the last.
     """
     if spec.contacts or spec.friction:
         from sfxgen.generate import contacts, friction  # which are made of what is here
@@ -158,7 +158,7 @@ def _take(spec: Impact, partials: Partials, blows: Sequence[Blow], request: Requ
     knocks = clicks(spec, blows, partials, rate_hz)
     lead = max(len(wave) for wave in knocks) // 2  # what precedes the middle of the first contact
     starts = [round(blow.at_s * rate_hz) for blow in blows]
-    longest_s = min(LONGEST_S, request.duration_s or LONGEST_S)
+    longest_s = request.duration_s or LONGEST_S
     ringing = _ringing(partials, _amplitudes(spec, partials, blows), starts, round(longest_s * rate_hz), rate_hz)
     natural = lead + max(len(ringing), starts[-1] + lead)
     block = np.zeros(round(request.duration_s * rate_hz) if request.duration_s else natural)

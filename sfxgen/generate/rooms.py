@@ -15,7 +15,6 @@ from sfxgen.synths.noise import white_spectrum
 from sfxgen.synths.room import impulse, of_echoes, reverberated
 
 ROOM_SEED = 0  # one room for all sounds that name none of their own
-LONGEST_S = 12.0
 
 
 def in_room(dry: Array, room: Room, rate_hz: int) -> Array:
@@ -30,7 +29,7 @@ def _answer(room: Room, rate_hz: int) -> torch.Tensor:
         box = room.shoebox
         bands_hz, heights = echoes(box.size_m, box.source_m, box.listener_m, box.absorption, rate_hz)
         return of_echoes(torch.from_numpy(heights), torch.from_numpy(bands_hz), rate_hz)
-    longest_s = min(LONGEST_S, max(band.t60_s for band in room.bands))
+    longest_s = max(band.t60_s for band in room.bands)
     return room_impulse(room, max(2, round(longest_s * rate_hz)), rate_hz)
 
 

@@ -48,7 +48,7 @@ def render(spec: Scene, draws: Sequence[Draw], request: Request) -> list[Audio]:
 
 def _take(spec: Scene, draw: Draw, request: Request) -> Array:
     rng = draw.rng()
-    rate_hz, longest_s = request.rate_hz, min(LONGEST_S, request.duration_s or LONGEST_S)
+    rate_hz, longest_s = request.rate_hz, request.duration_s or LONGEST_S
     placing, course = course_of(spec, draw, request, rng)
     lasts_s = spec.longest_s + placing.before_s
     things, blows, rubs = course.things, course.blows, list(course.rubs)
@@ -56,6 +56,8 @@ def _take(spec: Scene, draw: Draw, request: Request) -> Array:
         blows, rubs = _leaving(blows, rubs, lasts_s)
     blows = joined([_settled(blows), *(releases(broken, things, rng) for broken in course.breaks)])
     start_s = _start_s(blows, rubs) - LEAD_S
+    if not request.duration_s and course.ends_s > start_s + LONGEST_S:
+        request.warn(f"its bodies move on after {LONGEST_S:g} s, where it ends; to hear more, write duration_s")
     n_most = round(longest_s * rate_hz)
     skip = round(start_s * rate_hz / BLOCK)
     ringers = _ringers(spec, placing, course, request, rng)

@@ -9,6 +9,7 @@ from pydantic import Field
 from sfxgen.manifest.base import Between, Spec
 
 Range = tuple[float, float]
+MOST_CONTACTS = 4000  # of a take
 
 
 class Contacts(Spec):

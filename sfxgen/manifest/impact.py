@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sfxgen.manifest.base import ROUNDING, Between, Spec, ceiled, floored
-from sfxgen.manifest.excitation import Contacts, Friction
+from sfxgen.manifest.excitation import MOST_CONTACTS, Contacts, Friction
 from sfxgen.manifest.materials import AnyMaterial
 from sfxgen.manifest.room import Room
 from sfxgen.manifest.step import Step, stepped
@@ -289,4 +289,9 @@ class Impact(Spec):
         if self.contacts and self.friction:
             problem = "it is struck by many contacts and rubbed as well; expected contacts or friction, not both"
             raise PydanticCustomError("excitation", problem, {"key": "friction"})
+        blows = 1 + self.bounces.count
+        if self.contacts and blows * self.contacts.count[1] > MOST_CONTACTS:
+            problem = "{blows} blows of so many contacts are too many; expected a count of at most {limit}"
+            limit = int(MOST_CONTACTS / blows)
+            raise PydanticCustomError("contacts", problem, {"blows": blows, "limit": limit, "key": "contacts"})
         return self

@@ -14,7 +14,8 @@ from sfxgen.physics.air.absorption import air_db_per_m
 from sfxgen.physics.modal.shapes import Array
 
 BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)  # walls: the last two are as the one before
-LONGEST_S = 8.0
+LONGEST_S = 20.0
+CUT = 0.75  # of LONGEST_S: where a room that rings longer begins to be faded out
 CROWDED_HZ = 48_000.0  # echoes a second that run together
 FADE = 0.7  # of the time when they do: noise begins to take over
 SEED = 0
@@ -38,7 +39,7 @@ def echoes(
     [B] (Hz), and the heights of the echoes in each, [B, frames].
 
     All (m), from a corner; absorption: of the walls at the six first BANDS_HZ, 0 to 1. Air absorbs too. It lasts until
-    the slowest band has fallen by 60 dB, at most LONGEST_S.
+    the slowest band has fallen by 60 dB, or is faded out at LONGEST_S.
     """
     bands_hz = np.array([hz for hz in BANDS_HZ if hz < rate_hz / 2])
     walls = np.array([*absorption, absorption[-1], absorption[-1]])[: len(bands_hz)]
@@ -62,7 +63,10 @@ def echoes(
     power = 4 * math.pi * SOUND_SPEED_M_S * direct_m**2 / (volume_m3 * rate_hz) * 10 ** (-6 * at_s / falls_s[:, None])
     noise = np.random.Generator(np.random.PCG64(SEED)).standard_normal(n_frames)
     turn = np.pi / 2 * np.clip((at_s / crowded_s - FADE) / (1 - FADE), 0, 1)
-    return bands_hz, np.cos(turn) * first + np.sin(turn) * np.sqrt(power) * noise
+    left: Array = np.ones(n_frames)
+    if float(falls_s.max()) > LONGEST_S:
+        left = np.cos(np.pi / 2 * np.clip((np.arange(n_frames) / n_frames - CUT) / (1 - CUT), 0, 1)) ** 2
+    return bands_hz, left * (np.cos(turn) * first + np.sin(turn) * np.sqrt(power) * noise)
 
 
 def images(
