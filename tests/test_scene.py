@@ -379,6 +379,24 @@ def test_what_falls_late_is_heard_or_it_is_said() -> None:
     assert whole.samples[0, 14 * 48_000 :].std() > 0.1 * whole.samples[0, : 3 * 48_000].std()
 
 
+def test_what_is_thrown_high_is_followed_until_it_lands() -> None:
+    (take,) = render(scene(bodies=boxes(), action="throw", speed_m_s=30, longest_s=0.1), [Draw(1)], REQUEST)
+    assert take.peak > 1e-3
+
+
+def test_a_long_contact_is_not_cut_at_its_start() -> None:
+    """Of a crate as large as a house, which meets the floor for 30 ms."""
+    large = {"shape": "box", "size_m": [20.0, 20.0, 20.0], "wall_m": 0.05, "material": "rubber"}
+    (take,) = render(scene(bodies=[{"object": large}], height_m=1, longest_s=0.5), [Draw(1)], REQUEST)
+    assert abs(float(take.samples[0, 0])) < 1e-3 * take.peak
+
+
+def test_shards_too_light_for_the_simulation_break_all_the_same() -> None:
+    bead = {"shape": "tube", "size_m": [0.001, 0.0006], "wall_m": 0.0002, "material": "glass"}
+    (take,) = render(scene(bodies=[{"object": bead, "breaks": 12}], action="break"), [Draw(1)], REQUEST)
+    assert 0 < take.peak < 50
+
+
 @pytest.mark.parametrize("block", range(5))
 def test_fifty_scenes_are_sane(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):

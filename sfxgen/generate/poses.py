@@ -56,13 +56,19 @@ def placed(spec: Scene, draw: Draw, rng: np.random.Generator, request: Request) 
     latest = max(thing.start_s for thing in things)
     order += standing
     falls = spec.action in ("drop", "throw", "pile", "break")
-    before = math.sqrt(2 * max(float(t.place[2]) for t in things) / GRAVITY_M_S2) if falls else 0.0
+    before = max(_falls_s(thing) for thing in things) if falls else 0.0
     ranges = {i: spec.shards(spec.bodies[k]) for i, k in enumerate(order)}
     fragile = {i: int(rng.integers(pair[0], pair[1] + 1)) for i, pair in ranges.items() if pair}
     struck: tuple[Crack, ...] = ()
     if spec.action == "break":
         struck = tuple(_blow(things[i], i, speed, rng) for i in fragile if not spec.bodies[order[i]].stands)
     return Placing(tuple(things), tuple(order), tuple(kinds), latest + before, fragile, struck)
+
+
+def _falls_s(thing: Thing) -> float:
+    """How long it takes to the level of the floor (s)."""
+    up, height = float(thing.velocity[2]), float(thing.place[2])
+    return (up + math.sqrt(up**2 + 2 * GRAVITY_M_S2 * height)) / GRAVITY_M_S2
 
 
 def _is_entered(hollow: Thing, things: list[Thing]) -> bool:

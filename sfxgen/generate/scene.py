@@ -11,7 +11,7 @@ from sfxgen.audio import Audio
 from sfxgen.draw import Draw
 from sfxgen.errors import SfxgenError
 from sfxgen.generate.breaking import CRACK_SPEED, Showering, releases, shard_ringers, splinters
-from sfxgen.generate.impact import FULL_SCALE_PA
+from sfxgen.generate.impact import FULL_SCALE_PA, LONGEST_CLICK_S
 from sfxgen.generate.poses import Placing, placed
 from sfxgen.generate.recipe import Request
 from sfxgen.generate.ringers import Ringer, floor_of, ringer_of, voice
@@ -159,7 +159,8 @@ def _settled(blows: Blows) -> Blows:
 
 def _start_s(blows: Blows, rubs: Sequence[Rub]) -> float:
     """When the first thing is heard."""
-    begins = [float(blows.at_s[0])] if len(blows.at_s) else []
+    before = np.maximum(np.minimum(blows.contact_s, LONGEST_CLICK_S) - LEAD_S, 0.0) / 2  # of what is huge or soft
+    begins = [float((blows.at_s - before).min())] if len(blows.at_s) else []
     begins += [
         FRAME_S * (rub.begin + int(np.argmax(rub.sweep_m_s > STILL_M_S)))
         for rub in rubs
@@ -173,11 +174,11 @@ def _clicks(spec: Scene, blows: Blows, things: Sequence[Thing], start_s: float, 
     if not len(blows.at_s):
         return []
     loud = np.flatnonzero(blows.impulse_n_s >= blows.impulse_n_s.max() * 10 ** (CLICK_DB / 20))
-    longest_s = 2 * min(0.2, float(blows.contact_s[loud].max())) + 0.01
+    longest_s = 2 * min(LONGEST_CLICK_S, float(blows.contact_s[loud].max())) + 0.01
     block = np.zeros(round((float(blows.at_s[loud].max()) - start_s + longest_s) * rate_hz))
     gain = 10 ** (spec.click_db / 20)
     for i in loud:
-        contact_s = min(float(blows.contact_s[i]), 0.2)
+        contact_s = min(float(blows.contact_s[i]), LONGEST_CLICK_S)
         n = 2 ** int(np.ceil(np.log2((2 * contact_s + 0.005) * rate_hz)))
         wave = np.zeros(n)
         for sign, index in ((-1.0, int(blows.first[i])), (1.0, int(blows.second[i]))):

@@ -17,17 +17,22 @@ GRAVITY_M_S2 = 9.81
 FLOOR = -1  # stands for the floor where a body's index is expected
 NOTHING = -2  # … and this for what is not there any more, or is no body: a blow from without, a crack
 ROUND = ("cylinder", "tube", "bowl", "bell")
+LEAST = 2e-15  # kg and kg m²: mujoco takes no body lighter than half of it
 AROUND = 32  # corners a ring of the hull of a bowl or bell has
 
 
 @dataclass(frozen=True)
 class Solid:
     """A rigid body of real size. mass_kg; centre: [3], its centre of mass (m) in the frame of `shapes.mesh`;
-    inertia: [3], about it (kg m²), along the axes of that frame, which are principal."""
+    inertia: [3], about it (kg m²), along the axes of that frame, which are principal. Both are LEAST at least."""
 
     mass_kg: float
     centre: Array
     inertia: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mass_kg", max(self.mass_kg, LEAST))
+        object.__setattr__(self, "inertia", np.maximum(self.inertia, LEAST))
 
 
 def solid(body: Body, size_m: float, density_kg_m3: float, mass_kg: float | None = None) -> Solid:
