@@ -167,6 +167,9 @@ class FromFile(Spec):
         if self.mesher == "tetwild" and self.wall_m:
             problem = "tetwild fills solids, it makes no walls; expected wall_m or mesher: tetwild, not both"
             raise PydanticCustomError("mesher", problem, {"key": "mesher"})
+        if self.unit != "m" and self.size_m is not None:
+            problem = "size_m says how long it is, whatever the file's unit; expected unit or size_m, not both"
+            raise PydanticCustomError("unit", problem, {"key": "unit"})
         return self
 
 
@@ -290,6 +293,15 @@ class Impact(Spec):
             problem = "it is struck by many contacts and rubbed as well; expected contacts or friction, not both"
             raise PydanticCustomError("excitation", problem, {"key": "friction"})
         blows = 1 + self.bounces.count
+        struck = {
+            "step": self.step is not None,
+            "bounces": self.bounces.count > 0,
+            "click_db": self.click_db != 0,
+            "runtime": self.runtime == "modal",
+        }
+        for key in (key for key, is_there in struck.items() if is_there and self.friction):
+            problem = "what rubs does not strike, so {key} would do nothing; expected friction or {key}, not both"
+            raise PydanticCustomError("excitation", problem, {"key": key})
         if self.contacts and blows * self.contacts.count[1] > MOST_CONTACTS:
             problem = "{blows} blows of so many contacts are too many; expected a count of at most {limit}"
             limit = int(MOST_CONTACTS / blows)
