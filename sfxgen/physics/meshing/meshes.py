@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.impact import MESH_ENDINGS
+from sfxgen.physics.meshing import gltf
 from sfxgen.physics.meshing.triangles import areas, volumes
 from sfxgen.physics.meshing.wavefront import numbered
 from sfxgen.physics.modal.shapes import Array, Index
@@ -24,6 +25,8 @@ MOST_FACES = 250_000  # more are merged on a fine grid: the ear does not hear th
 GRID = 160  # of that grid, cells along the longest side
 SHORTEST_M, LONGEST_M = 1e-4, 1_000.0  # a body beyond that is a wrong unit
 SUSPICIOUS_M = 20.0
+FARTHEST = 20_000  # lengths from the origin: numbers of single precision there are off by a thousandth of its length
+NOTHING = 1e-9  # area over the longest side squared: what has less, and hangs together with nothing else, is left out
 MERGED_HOLES = 0.01  # what merging itself tears open
 CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as closed
 
@@ -67,7 +70,14 @@ def read_surface(path: Path, name: str) -> Surface:
     parts = _parts(path, name)
     starts = np.cumsum([0, *(len(part.points) for part in parts)])
     faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
-    return _surface(np.concatenate([part.points for part in parts]), faces, name)
+    surface = _surface(np.concatenate([part.points for part in parts]), faces, name)
+    away = float(np.abs(surface.points).max() / surface.extent.max())
+    if away > FARTHEST:
+        raise MeshUnusable(
+            f"{name} lies {away:,.0f} times its length from its origin, where its numbers are too coarse to tell its "
+            "shape; move it to the origin and export it again"
+        )
+    return surface
 
 
 def read_parts(path: Path, name: str) -> tuple[tuple[tuple[str, ...], Surface], ...]:
@@ -142,7 +152,7 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
     level = log.level
     log.setLevel(logging.CRITICAL)  # what it says of textures is nobody's concern here
     try:
-        scene, known = _scene(path, apart)
+        scene, known = _scene(path, name, apart)
         found = []
         for node in sorted(scene.graph.nodes_geometry):
             transform, geometry = scene.graph[node]
@@ -154,6 +164,8 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
             painted = getattr(getattr(part.visual, "material", None), "name", None)
             names = dict.fromkeys(str(word) for word in known.get(node, (node, geometry, painted)) if word)
             found.append(Part(tuple(names), points, np.asarray(part.faces, dtype=np.int64)[:, ::turn]))
+    except MeshUnusable:
+        raise
     except Exception as error:  # its readers raise whatever the damage makes of them
         raise MeshUnusable(
             f"{name} cannot be read as a mesh ({type(error).__name__}: {error}); export it again"
@@ -167,10 +179,14 @@ def _parts(path: Path, name: str, apart: bool = False) -> list[Part]:
     return sorted(found, key=lambda part: part.names) if known else found
 
 
-def _scene(path: Path, apart: bool) -> tuple[Any, dict[str, tuple[str, ...]]]:
+def _scene(path: Path, name: str, apart: bool) -> tuple[Any, dict[str, tuple[str, ...]]]:
     """The file as trimesh has it, and the names of its nodes where those are but numbers. apart: see `_parts`."""
     import trimesh
 
+    if path.suffix.lower() in gltf.ENDINGS:
+        gltf.check(path, name)
+        beside: Any = gltf.Beside(path, name)
+        return trimesh.load_scene(path, process=False, resolver=beside), {}
     if path.suffix.lower() != ".obj":
         return trimesh.load_scene(path, process=False), {}
     if not apart:
@@ -203,6 +219,7 @@ def cleaned(points: Array, faces: Index) -> Surface:
     faces = faces[(a != b) & (b != c) & (c != a)]
     _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
     faces = faces[np.sort(first)]
+    faces = faces[_has_area(points, faces, NOTHING * longest**2)]
     used, index = np.unique(faces, return_inverse=True)
     points, faces = points[used], index.reshape(-1, 3)
     if not len(faces):
@@ -212,6 +229,17 @@ def cleaned(points: Array, faces: Index) -> Surface:
     if notes and holes < MERGED_HOLES:
         holes = 0.0
     return Surface(points, faces, holes, tuple(notes))
+
+
+def _has_area(points: Array, faces: Index, least: float) -> NDArray[np.bool_]:
+    """Whether what each face hangs together with has an area: a line of triangles beside a body is no part of it, but
+    one within its skin closes it."""
+    sides = np.concatenate([faces[:, :2], faces[:, 1:]])
+    graph = coo_matrix((np.ones(len(sides)), (sides[:, 0], sides[:, 1])), shape=(len(points), len(points)))
+    count, label = connected_components(graph, directed=False)
+    of_face = label[faces[:, 0]]
+    area = np.bincount(of_face, areas(points[faces]), count)
+    return np.asarray(area[of_face] > least)
 
 
 def _sides(faces: Index) -> tuple[Index, NDArray[np.bool_]]:
