@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from sfxgen.export.contract import SoundAssets
 
-PLAYER_VERSION = 1  # raise when a player or a bank changes: the sounds that have one are exported again
+PLAYER_VERSION = 2  # raise when a player or a bank changes: the sounds that have one are exported again
 BANK_SUFFIX = ".modal.json"
 PLAYERS = {  # by engine
     "godot": ("sfxgen_modal.gd", "sfxgen_modal_player.gd"),

@@ -27,6 +27,7 @@ from sfxgen.manifest.materials import constants
 from sfxgen.physics.air import SOUND_SPEED_M_S
 from sfxgen.physics.contact import SPOTS_ACROSS, rough_spectrum
 from sfxgen.physics.modal.shapes import Array
+from sfxgen.physics.soft_contact import spread_of_sine
 from sfxgen.physics.strike import AIR_IMPEDANCE, HEARD_S, Partials, hit_area
 
 FORMAT, VERSION = "sfxgen-modal", 1  # raise where an old player would misread a bank; players check both
@@ -35,6 +36,7 @@ MOST_MODES = 128
 FAINT_DB = -60.0  # a mode below this, beside the whole blow, is left out
 NEAR = 0.02  # points of the skin this much farther from a region's place than the nearest one may stand for it
 AT_NODE = 1e-6  # of a mode's largest gain: less is rounding, which differs between processors
+PULSE_EXPONENT = 1.5  # of the force that players know, J sin^{3/2}
 TINY = 1e-30
 
 
@@ -45,25 +47,27 @@ def modal_bank(name: str, spec: Impact, request: Request, gain_db: float) -> dic
     Modes come loudest first: a player that can afford n of them takes the first n. Bounces and a room are the game's.
 
     Keys: format, version, name; modes M and regions R; speed_m_s [lowest, highest] and hit [nearest, farthest] of the
-    manifest; impulse_kg (momentum passed on, over speed), contact_s (contact time at 1 m/s), contact_exponent, spots
-    (micro-contacts across, see rough_spectrum), heard_s; frequency_hz, decay_per_s, mean_gain [M] (ḡ, RMS over the
+    manifest; impulse_kg (momentum passed on, over speed), contact_s (contact time at 1 m/s by the power law),
+    contact_exponent, spots (micro-contacts across, see rough_spectrum), heard_s; frequency_hz, decay_per_s, mean_gain [M] (ḡ, RMS over the
     area of `hit`), gain [R M], region by region (1/(N s), of full scale 1.0); click_tau_s, click_gain [2] (s, 1/(N s):
     striker and body), longest_click_s; level_db (gain_db).
     """
     partials, touching = struck(spec, request)
     low, high = spec.speed_m_s
-    durations = np.asarray(touching.duration_s(np.array([1.0, low, high])), dtype=np.float64) * spec.tuning.contact
-    exponent = float(np.log(durations[2] / durations[1]) / np.log(high / low)) if high > low else -0.2
+    # Neither is a power of the speed where the striker is soft, nor its pulse a sin^{3/2}: right at the middle speed.
+    middle, ends_m_s = np.sqrt(low * high), np.array([low, high]) * (1.0 if high > low else [0.9, 1 / 0.9])
+    as_hertz = spec.tuning.contact * spread_of_sine(touching.exponent) / spread_of_sine(PULSE_EXPONENT)
+    durations = as_hertz * np.asarray(touching.duration_s(np.array([middle, *ends_m_s])), dtype=np.float64)
+    exponent = float(np.log(durations[2] / durations[1]) / np.log(ends_m_s[1] / ends_m_s[0]))
     level = 10 ** (gain_db / 20)
     scale = level / FULL_SCALE_PA
     points, share = hit_area(partials, spec.hit)
     mean_gain = np.sqrt(share @ partials.gain[points] ** 2)
     ends = [_weights(partials, duration) for duration in durations[1:]]
-    middle_s = float(np.sqrt(durations[1] * durations[2]))
-    gain = partials.gain[_stations(partials, middle_s)]
+    gain = partials.gain[_stations(partials, durations[0])]
     gain = np.where(np.abs(gain) < AT_NODE * np.abs(partials.gain).max(axis=0, initial=0), 0.0, gain)
     kept = _loudest(np.vstack([mean_gain, gain]), ends, partials.frequency_hz)
-    weights = _weights(partials, middle_s)
+    weights = _weights(partials, durations[0])
     whole, left = float(mean_gain**2 @ weights), float(mean_gain[kept] ** 2 @ weights[kept])
     mean_gain = mean_gain * np.sqrt(whole / left) if left > TINY else mean_gain  # for those that are left out
     radii, clicks = _click(spec, partials)
@@ -75,8 +79,8 @@ def modal_bank(name: str, spec: Impact, request: Request, gain_db: float) -> dic
         "regions": N_REGIONS,
         "speed_m_s": [low, high],
         "hit": list(spec.hit),
-        "impulse_kg": _rounded(touching.impulse_n_s(np.array(1.0), spec.bounces.restitution)),
-        "contact_s": _rounded(durations[0]),
+        "impulse_kg": _rounded(touching.impulse_n_s(middle, spec.bounces.restitution) / middle),
+        "contact_s": _rounded(durations[0] / middle**exponent),
         "contact_exponent": _rounded(exponent),
         "spots": SPOTS_ACROSS,
         "heard_s": HEARD_S,

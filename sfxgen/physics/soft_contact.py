@@ -63,14 +63,18 @@ class SoftContact:
         """
         _, variance = _shape(self.exponent)
         spread = np.sqrt(np.interp(self.loss_s_m * speed_m_s, LOSSES, variance))
-        of_sine = float(np.sqrt(polygamma(1, self.exponent / 2 + 1) / (2 * np.pi**2)))
-        return np.asarray(self._unit_s(speed_m_s) * spread / of_sine)
+        return np.asarray(self._unit_s(speed_m_s) * spread / spread_of_sine(self.exponent))
 
     def _unit_s(self, speed_m_s: Array) -> Array:
         """The time in which the motion is told: (m / (k v^{α-1}))^{1/(α+1)}."""
         return np.asarray(
             (self.mass_kg / (self.stiffness * speed_m_s ** (self.exponent - 1))) ** (1 / (self.exponent + 1))
         )
+
+
+def spread_of_sine(exponent: float) -> float:
+    """Standard deviation in time of a pulse sin^α(π t / t_c), over t_c."""
+    return float(np.sqrt(polygamma(1, exponent / 2 + 1) / (2 * np.pi**2)))
 
 
 def touching(
