@@ -48,9 +48,10 @@ def modal_bank(name: str, spec: Impact, request: Request, gain_db: float) -> dic
 
     Keys: format, version, name; modes M and regions R; speed_m_s [lowest, highest] and hit [nearest, farthest] of the
     manifest; impulse_kg (momentum passed on, over speed), contact_s (contact time at 1 m/s by the power law),
-    contact_exponent, spots (micro-contacts across, see rough_spectrum), heard_s; frequency_hz, decay_per_s, mean_gain [M] (ḡ, RMS over the
-    area of `hit`), gain [R M], region by region (1/(N s), of full scale 1.0); click_tau_s, click_gain [2] (s, 1/(N s):
-    striker and body), longest_click_s; level_db (gain_db).
+    contact_exponent, spots (micro-contacts across, see rough_spectrum), heard_s; frequency_hz, decay_per_s, mean_gain
+    [M] (ḡ, RMS over the area of `hit`), gain [R M], region by region (1/(N s), of full scale 1.0); click_tau_s,
+    click_gain [2] (s, 1/(N s): striker and body), longest_click_s;
+    level_db (gain_db).
     """
     partials, touching = struck(spec, request)
     low, high = spec.speed_m_s
