@@ -151,7 +151,7 @@ def test_a_disc_cut_from_long_triangles_comes_out_even() -> None:
 def test_a_closed_bowl_is_found_to_be_a_wall_of_its_thickness(wall: float) -> None:
     mesh = bowl(wall)
     small = fine(*arrays(mesh), 0.03)
-    found = walls.middle(*small, 0.3)
+    found = walls.middle(*small, 0.3, 0.03)
     np.testing.assert_allclose(np.percentile(found.walls, [5, 50, 95]), wall, rtol=0.02)
     assert found.volume == pytest.approx(abs(mesh.volume), rel=0.03)
     radius = np.linalg.norm(found.points, axis=1)
@@ -176,27 +176,23 @@ def test_a_bowl_from_a_file_with_both_sides_rings_as_our_bowl(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize(("angle_rad", "within"), [(0.0, 0.035), (0.5, 0.17)])
-def test_thin_plates_that_touch_are_one_body(angle_rad: float, within: float, tmp_path: Path) -> None:
-    """An angle of two plates, each with all six sides, 10 mm thick: as 42,000 nodes of tetrahedra have it.
-
-    Askew its corner comes out too soft, which modes that open it tell.
-    """
+@pytest.mark.parametrize("angle_rad", [0.0, 0.5])
+def test_thin_plates_that_touch_are_one_body(angle_rad: float, tmp_path: Path) -> None:
+    """An angle of two plates, each with all six sides, 10 mm thick: as 42,000 nodes of tetrahedra have it."""
     plates = [trimesh.creation.box((0.1, 0.01, 0.4)), trimesh.creation.box((0.01, 0.09, 0.4))]
     plates[1].apply_translation((-0.045, 0.05, 0))
     axes = Rotation.from_rotvec(angle_rad * np.array([1, 2, 3]) / np.sqrt(14)).as_matrix()
     corners = np.concatenate([plate.triangles for plate in plates]).reshape(-1, 3) @ axes.T
     trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3)).export(tmp_path / "angle.stl")
     found = solve_file(Source(tmp_path / "angle.stl", "angle.stl"), 0.29, 8)
-    assert found.is_shell
     assert found.notes == ()
     tetrahedra = [0.64324, 1.13350, 1.44700, 1.61483, 1.63455]
-    np.testing.assert_allclose(found.family.at(0.29).omega[:5] / found.longest, tetrahedra, rtol=within)
+    np.testing.assert_allclose(found.family.at(0.29).omega[:5] / found.longest, tetrahedra, rtol=0.02)
 
 
 def test_both_faces_of_a_card_at_one_place_are_no_wall() -> None:
     """Rounding leaves them a hair apart, which would be a wall that weighs nothing and bends at once."""
     up = turned(np.eye(3))[2]
     points = np.concatenate([turned(SQUARE), turned(SQUARE) + 1e-9 * up])
-    depth, _ = walls.across(points, np.repeat([-up, up], 4, axis=0), 0.1)
+    depth, _ = walls.across(points, np.repeat([-up, up], 4, axis=0), 0.1, 0.1)
     assert not depth.any()

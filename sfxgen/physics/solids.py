@@ -18,11 +18,12 @@ from sfxgen.events import untold
 from sfxgen.manifest.base import floored
 from sfxgen.manifest.linked import buffers
 from sfxgen.physics.meshing.distance import Distance, split, winding_at
+from sfxgen.physics.meshing.kits import filled_kit, parts_of
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
-from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooThin, filled
+from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooSlender, TooThin, filled
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
-from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.meshing.triangles import enclosed, thickness
 from sfxgen.physics.modal import families
 from sfxgen.physics.modal.elements import volume_of
 from sfxgen.physics.modal.families import ModeFamily, centre
@@ -31,12 +32,13 @@ from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_si
 from sfxgen.physics.modal.modes import N_MODES
 from sfxgen.physics.modal.shapes import Array, Body
 
-VERSION = "7"  # part of the cache key: raise it when the same file would give other modes
+VERSION = "8"  # part of the cache key: raise it when the same file would give other modes
 LOST = 0.02  # share of the volume whose loss is worth a word
 USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which none is written
 FEWEST_DOFS = 3_000  # of each part, where there are many
 MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
+LONGEST = 4_000  # times as long as thick a wire may be
 PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
 SINGLE = 1e-6  # relative: what single precision may be off by
@@ -237,7 +239,9 @@ def _of_surface(
 ) -> Found:
     """The modes of what hangs together, size_m long."""
     longest = float(surface.extent.max())
-    sheet, notes = _sheet(surface, source, size_m)
+    _need_body(surface, source)
+    kit = _kit(surface, source, wanted.dofs)
+    sheet, notes = _sheet(surface, source, size_m) if kit is None or kit.lost > LOST else (None, [])
     sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
         shell = sheet.facets
@@ -250,7 +254,7 @@ def _of_surface(
             )
     else:
         wanted.tell("filled with tetrahedra")
-        solid, notes = _solid(surface, source, size_m, wanted.dofs)
+        solid, notes = _solid(surface, source, size_m, wanted.dofs, kit)
         middles = solid.part.nodes[:, solid.part.cells[:4]].mean(axis=1).T
         mixture = kinds.mixture(middles, longest) if kinds else None
         family = family_of_solid(solid.part, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
@@ -288,6 +292,19 @@ def _sheet(surface: Surface, source: Source, size_m: float) -> tuple[Sheet | Non
     return sheet, notes
 
 
+def _need_body(surface: Surface, source: Source) -> None:
+    """Raises MeshUnusable for a wire so long that its modes would be what rounding makes of them."""
+    if surface.holes > 0 or source.wall_m:
+        return
+    length = float(np.linalg.norm(surface.extent))
+    thick = float(np.sqrt(abs(enclosed(surface.triangles)) / length))
+    if 0 < LONGEST * thick < length:
+        raise MeshUnusable(
+            f"{source.name} is {length / thick:,.0f} times as long as thick; expected at most {LONGEST:,} times; make "
+            "it thicker or shorter"
+        )
+
+
 def _thickest(surface: Surface) -> float:
     """Wall of a shell, over the longest side, at the most. Sizes in a file may be of single precision."""
     return THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * (1 + SINGLE)
@@ -295,26 +312,39 @@ def _thickest(surface: Surface) -> float:
 
 def _is_thin(surface: Surface) -> bool:
     """Whether the usual lattice cannot resolve what bends in a closed body: twice its volume over its skin."""
-    volume, area = abs(enclosed(surface.triangles)), float(areas(surface.triangles).sum())
-    return 2 * volume / area < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
+    volume = abs(enclosed(surface.triangles))
+    return abs(thickness(surface.triangles)) < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
 
 
-def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[Solid, list[Note]]:
-    """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length."""
+def _kit(surface: Surface, source: Source, dofs: int) -> Solid | None:
+    """The surface, scaled to a longest side of 1, as parts put together, where they are and one is so thin that a
+    lattice for all would lose it."""
+    parts = None
+    if not source.wall_m and source.mesher == "lattice":
+        parts = parts_of(surface.points / float(surface.extent.max()), surface.given)
+    if parts is None:
+        return None
+    resolved = FEWEST_LAYERS * float(np.cbrt(60 * sum(enclosed(part) for part in parts) / dofs))
+    return filled_kit(parts, dofs) if min(thickness(part) for part in parts) < resolved else None
+
+
+def _solid(surface: Surface, source: Source, size_m: float, dofs: int, kit: Solid | None) -> tuple[Solid, list[Note]]:
+    """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length;
+    kit: as its parts fill it, where they do."""
     name, notes = source.name, list[Note]()
     if not source.wall_m and surface.holes > 0:
         notes.append(Note("{name} has small holes and was taken as closed; where it is hollow, write wall_m"))
     try:
-        triangles = surface.triangles / float(surface.extent.max())
-        if source.mesher == "tetwild" and not source.wall_m:
-            return filled_by_tetwild(triangles, dofs, name), notes
-        solid = filled(triangles, source.wall_m / size_m, dofs)
-        if solid.lost > LOST and not source.wall_m:  # what is thinner than a cube of the lattice came apart
-            solid = filled(triangles, 0.0, min(FINER * dofs, MOST_DOFS))
+        solid = kit if kit and kit.lost <= LOST else _filled(surface, source, size_m, dofs, kit)
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
             f"{floored(_thickest(surface) * size_m, 2)}"
+        ) from error
+    except TooSlender as error:
+        raise MeshUnusable(
+            f"{name} is too thin for its length: a lattice as fine as it is thick would not fit into 4 GB; expected at "
+            "most some 1,000 times as long as thick; make it thicker or shorter"
         ) from error
     except ValueError as error:
         raise MeshUnusable(
@@ -324,3 +354,16 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int) -> tuple[
         text = f"{{name}} has loose parts: the largest rings, and {solid.lost:.0%} of the volume was left out"
         notes.append(Note(text))
     return solid, notes
+
+
+def _filled(surface: Surface, source: Source, size_m: float, dofs: int, kit: Solid | None) -> Solid:
+    """By one lattice, or as a kit if that loses no more."""
+    triangles = surface.triangles / float(surface.extent.max())
+    if source.mesher == "tetwild" and not source.wall_m:
+        return filled_by_tetwild(triangles, dofs, source.name)
+    solid = filled(triangles, source.wall_m / size_m, dofs)
+    if solid.lost <= LOST or source.wall_m:
+        return solid
+    # What is thinner than a cube of the lattice came apart.
+    finer = kit or filled(triangles, 0.0, min(FINER * dofs, MOST_DOFS))
+    return finer if finer.lost < solid.lost + LOST else solid

@@ -22,21 +22,26 @@ ALIKE = 1e-3  # normals that differ by less are one
 def fitted(triangles: Array, cell: float) -> Array:
     """The matrix [3, 3] by which places of a body, as rows, are turned and stretched into a lattice of such cubes that
     fits its faces, if it is a box or has much of one; else they stay."""
-    turn = _axes_of_faces(triangles)
+    turn = axes_of_faces(triangles)
     along = triangles @ turn
-    low, high = along.min(axis=(0, 1)), along.max(axis=(0, 1))
-    on_box = (np.abs(along - low) < 1e-4 * cell) | (np.abs(along - high) < 1e-4 * cell)
-    size = areas(triangles)
-    if size[on_box.all(axis=1).any(axis=1)].sum() < BOXY * size.sum():
+    if box_share(along, cell) < BOXY:
         return np.eye(3)
-    cubes = (high - low) / cell
+    cubes = np.ptp(along, axis=(0, 1)) / cell
     stretch = np.maximum(np.round(cubes), 1.0) / cubes
     return np.asarray(turn * np.where(np.abs(np.log(stretch)) < np.log(STRETCHED), stretch, 1.0))
 
 
-def _axes_of_faces(triangles: Array) -> Array:
+def box_share(triangles: Array, cell: float) -> float:
+    """The share of a surface that lies in the faces of the box around it, of a lattice of such cubes."""
+    low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
+    on_face = [(np.abs(triangles - end) < 1e-4 * cell).all(axis=1).any(axis=1) for end in (low, high)]
+    size = areas(triangles)
+    return float(size[on_face[0] | on_face[1]].sum() / size.sum())
+
+
+def axes_of_faces(triangles: Array, least_share: float = LEAST_SHARE) -> Array:
     """The way that most of the surface faces, and of those across it that which most of it faces, as axes: columns of
-    a rotation [3, 3], in the order that turns least."""
+    a rotation [3, 3], in the order that turns least. least_share: of the surface, that faces a way that counts."""
     normal = normals(triangles)
     size = np.linalg.norm(normal, axis=1)
     names = np.round(normal / np.maximum(size, 1e-300)[:, None] / ALIKE).astype(np.int64)
@@ -46,7 +51,7 @@ def _axes_of_faces(triangles: Array) -> Array:
     total = np.stack([np.bincount(index.ravel(), x) for x in (normal * forth).T], axis=1)
     share = np.round(np.linalg.norm(total, axis=1) / max(size.sum(), 1e-300), 6)
     order = np.lexsort((*names.T, -np.abs(names).max(axis=1), -share))
-    order = order[share[order] >= LEAST_SHARE]
+    order = order[share[order] >= least_share]
     if not len(order):
         return np.eye(3)
     ways = total[order] / np.linalg.norm(total[order], axis=1, keepdims=True)

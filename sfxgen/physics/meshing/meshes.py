@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from sfxgen.errors import MeshUnusable
 from sfxgen.manifest.impact import MESH_ENDINGS
 from sfxgen.physics.meshing import gltf
-from sfxgen.physics.meshing.triangles import areas, volumes
+from sfxgen.physics.meshing.triangles import areas, first_of_each, volumes
 from sfxgen.physics.meshing.wavefront import numbered
 from sfxgen.physics.modal.shapes import Array, Index
 
@@ -33,14 +33,15 @@ CLOSED_HOLES = 0.1  # holes of less than this share of the area are taken as clo
 
 @dataclass(frozen=True)
 class Surface:
-    """points [points, 3], in the file's own numbers, and faces [faces, 3], turned outwards. holes: share of the area
-    that is missing.
+    """points [points, 3], in the file's own numbers, and faces [faces, 3], turned outwards. given: [n, 3], the faces as
+    the file turns them, those of parts that touch there twice. holes: share of the area that is missing.
 
     notes: what a person should know of how it was read, a sentence each, with {name} where the file's belongs.
     """
 
     points: Array
     faces: Index
+    given: Index
     holes: float
     notes: tuple[str, ...] = ()
 
@@ -217,18 +218,17 @@ def cleaned(points: Array, faces: Index) -> Surface:
     points, faces = points[first], index.reshape(-1)[faces]
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    faces = faces[np.sort(first)]
     faces = faces[_has_area(points, faces, NOTHING * longest**2)]
     used, index = np.unique(faces, return_inverse=True)
-    points, faces = points[used], index.reshape(-1, 3)
+    points, given = points[used], index.reshape(-1, 3)
+    faces = given[first_of_each(given)]
     if not len(faces):
-        return Surface(points, faces, 0.0)
+        return Surface(points, faces, given, 0.0)
     faces = _outwards(points, _consistent(faces))
     holes = _holes(points, faces)
     if notes and holes < MERGED_HOLES:
         holes = 0.0
-    return Surface(points, faces, holes, tuple(notes))
+    return Surface(points, faces, given, holes, tuple(notes))
 
 
 def _has_area(points: Array, faces: Index, least: float) -> NDArray[np.bool_]:

@@ -55,7 +55,7 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
     many, small = fine(points, faces, edge / _EDGE_FINENESS)
     if closed and may_have_inner(points[faces]):
         small = small[~inner(many[small], points[faces])]
-    middle = walls.middle(many, small, thickest)
+    middle = walls.middle(many, small, thickest, edge / _EDGE_FINENESS)
     middle_area = float(areas(middle.points[middle.faces]).sum())
     if closed and not _SAME_WALL < middle.volume / volume < 1 / _SAME_WALL:
         return None

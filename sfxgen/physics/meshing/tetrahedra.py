@@ -22,10 +22,12 @@ Index = NDArray[np.int64]
 
 USUAL_DOFS = 20_000
 MOST_DOFS = 120_000  # a factorisation of a solid of that many stays below 4 GB
+ATTEMPTS = 8  # at a lattice of so many unknowns; memory bounds the last of them
 FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with fewer it has holes
 TIED = 0.75  # cubes: parts nearer than that are glued together
 MOST_MOVED = 0.45  # of an edge's length, by which its middle may leave it
 FOLDED = 0.1
+FLAT = 1e-7  # of its skin and length: a volume below that is none
 EDGES = np.array([[0, 1], [1, 2], [0, 2], [0, 3], [1, 3], [2, 3]])  # of a cell, in the order of its nodes 4 to 9
 # The four sides of a cell, turned outwards: three corners, then the middles of the edges between them.
 SIDES = np.array([[0, 2, 1, 6, 5, 4], [0, 1, 3, 4, 8, 7], [1, 2, 3, 5, 9, 8], [0, 3, 2, 7, 9, 6]])
@@ -37,6 +39,10 @@ class TooThin(ValueError):
     def __init__(self, least: float) -> None:
         super().__init__(f"walls below {least:g} cannot be resolved")
         self.least = least
+
+
+class TooSlender(ValueError):
+    """The lattice that memory allows cannot resolve a body so thin for its length."""
 
 
 class Level:
@@ -97,29 +103,38 @@ def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid
     """Tetrahedra in the body that `triangles` [n, 3, 3] bound, or where wall > 0 in a wall of that about them.
 
     dofs: about how many degrees of freedom it shall have; walls and thin parts may take up to MOST_DOFS. Raises
-    TooThin; ValueError where nothing of the body is left.
+    TooThin, TooSlender; ValueError where nothing of the body is left.
     """
-    low, high = _box(triangles, wall)
+    low, high = box_of(triangles, wall)
     cell = _first_cell(triangles, wall, float((high - low).max()), dofs)
-    for _ in range(4):
+    for attempt in range(ATTEMPTS):
         fitting = np.eye(3) if wall else fitted(triangles, cell)
-        mesh = stuff(Level(triangles @ fitting, wall, cell), *_box(triangles @ fitting, wall), cell)
+        mesh = stuff(Level(triangles @ fitting, wall, cell), *box_of(triangles @ fitting, wall), cell)
         found = 3 * (len(mesh.points) + len(_edges(mesh.cells)[0])) if len(mesh.cells) else 0
         limit = MOST_DOFS if wall else dofs
         most = min(1.15 * limit, 1.05 * MOST_DOFS)
         if found and (found <= most if wall else 0.75 * limit < found <= most):
             break
+        if attempt >= 3 and 0 < found <= 1.05 * MOST_DOFS:  # thin parts come and go with the lattice
+            break
         cell *= (found / limit) ** (1 / 3) if found else 0.6
         if wall and cell * FEWEST_LAYERS > wall:
             raise TooThin(cell * FEWEST_LAYERS)
-    if not len(mesh.cells):
+    if found > 1.05 * MOST_DOFS or (not found and _is_body(triangles)):
+        raise TooSlender
+    if not found:
         raise ValueError("the lattice meets nothing of the body")
     mesh, lost, part = _hung_together(replace(mesh, points=mesh.points @ np.linalg.inv(fitting)), TIED * cell)
     whole = curved(mesh, Level(triangles, wall, cell))
     return Solid(_tied(whole, part, TIED * cell) if part.max() else whole, cell, lost)
 
 
-def _box(triangles: Array, wall: float) -> tuple[Array, Array]:
+def _is_body(triangles: Array) -> bool:
+    """Whether they enclose a volume, however thin."""
+    return enclosed(triangles) > FLAT * float(areas(triangles).sum()) * float(np.ptp(triangles, axis=(0, 1)).max())
+
+
+def box_of(triangles: Array, wall: float) -> tuple[Array, Array]:
     return triangles.min(axis=(0, 1)) - wall / 2, triangles.max(axis=(0, 1)) + wall / 2
 
 

@@ -28,6 +28,11 @@ def enclosed(triangles: Array) -> float:
     return float(volumes(triangles).sum())
 
 
+def thickness(triangles: Array) -> float:
+    """About what bends in what the triangles enclose: twice the volume over its skin."""
+    return 2 * enclosed(triangles) / float(areas(triangles).sum())
+
+
 def moments(triangles: Array, filled: bool) -> tuple[Array, Array]:
     """Centre of mass [3] and covariance [3, 3] of what the triangles enclose, or if it is not filled, of their surface.
     Exact: of tetrahedra to the origin, and of triangles (Tonon, "Explicit exact formulas for the 3-D tetrahedron

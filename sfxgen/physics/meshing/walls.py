@@ -40,19 +40,19 @@ def walled_volume(points: Array, faces: Index, thickest: float) -> float:
     places, face = spread(triangles, _SAMPLES)
     across_face = normals(triangles)[face]
     across_face /= np.linalg.norm(across_face, axis=1, keepdims=True)
-    walls, _ = across(places, across_face, thickest)
+    walls, _ = across(places, across_face, thickest, float(np.sqrt(areas(triangles).sum() / _SAMPLES)))
     return float(walls.mean() * areas(triangles).sum() / 2)
 
 
-def across(points: Array, outwards: Array, thickest: float) -> tuple[Array, Index]:
+def across(points: Array, outwards: Array, thickest: float, spacing: float) -> tuple[Array, Index]:
     """How thick the wall is under each point of a skin, 0 where none of at most `thickest` is, [points]; and a point on
-    its other side. outwards: [points, 3], unit normals.
+    its other side. outwards: [points, 3], unit normals; spacing: about how far points are apart.
 
     That is the nearest one inwards whose normal is opposite, in a space of places and normals; how thick, by the plane
     through it, so that points need not lie opposite one another.
     """
-    weight = thickest  # of normals beside places
-    limit = float(np.hypot(1.5 * thickest, weight * np.sqrt(2 + 2 * _OPPOSITE)))
+    weight = max(thickest, spacing)  # of normals beside places
+    limit = float(np.hypot(1.5 * weight, weight * np.sqrt(2 + 2 * _OPPOSITE)))
     tree = cKDTree(np.hstack([points, weight * outwards]))
     found, near = tree.query(np.hstack([points, -weight * outwards]), k=_NEAREST, distance_upper_bound=limit)
     near = np.where(np.isfinite(found), near, 0).astype(np.int64)
@@ -66,13 +66,13 @@ def across(points: Array, outwards: Array, thickest: float) -> tuple[Array, Inde
     return np.where(good.any(axis=1), depth[rows, first], 0.0), near[rows, first]
 
 
-def middle(points: Array, faces: Index, thickest: float) -> Middle:
+def middle(points: Array, faces: Index, thickest: float, edge: float) -> Middle:
     """One side of every wall of at most `thickest`, moved to its middle. Its rims, and what is no wall, are left out.
 
-    points, faces: of small triangles, turned outwards.
+    points, faces: of small triangles of about that edge, turned outwards.
     """
     outwards = point_normals(len(points), faces, points[faces])
-    walls, other = across(points, outwards, thickest)
+    walls, other = across(points, outwards, thickest, edge)
     of_wall = faces[(walls > 0)[faces].all(axis=1)]
     if not len(of_wall):
         return Middle(points, of_wall, walls[:0])

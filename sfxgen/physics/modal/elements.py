@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_matrix
+from scipy.sparse import coo_matrix, csc_matrix, identity, kron
 from scipy.sparse.linalg import splu
 from skfem import ElementHexS2, ElementTetP2
 from skfem.quadrature import get_quadrature
@@ -85,6 +85,8 @@ def assembled_parts(part: Mesh) -> tuple[tuple[csc_matrix, csc_matrix], csc_matr
         stretched, sheared = stiffness(some, *stiffness_rule)
         first, second = first + scatter(some, stretched), second + scatter(some, sheared)
         M, volume = M + scatter(some, blocks), volume + size
+    if part.ties is not None:
+        second = (second + kron(part.ties.T @ part.ties, identity(3))).tocsc()
     return (first, second), M, volume
 
 

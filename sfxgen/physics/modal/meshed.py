@@ -13,6 +13,7 @@ from skfem.quadrature import get_quadrature
 
 from sfxgen.events import untold
 from sfxgen.physics.air.panels import panelled_if_fine
+from sfxgen.physics.meshing.inner import inner
 from sfxgen.physics.meshing.tetrahedra import SIDES, skin_sides
 from sfxgen.physics.meshing.triangles import areas as areas_of
 from sfxgen.physics.modal.elements import assembled_parts
@@ -34,7 +35,8 @@ def family_of_solid(
     """The lowest modes of a mesh of tetrahedra of second order whose longest side is about 1. mixture: of its cells."""
 
     def of(cells: Chosen) -> Matrices:
-        return assembled_parts(Mesh(part.nodes, part.cells[:, cells], part.unknowns))
+        ties = part.ties if cells[0] else None  # all with the first cell: they hold next to no energy
+        return assembled_parts(Mesh(part.nodes, part.cells[:, cells], part.unknowns, ties))
 
     pieces = mixture.pieces("solid", of) if mixture else None
     matrices, M, volume = pieces.matrices() if pieces else assembled_parts(part)
@@ -42,7 +44,7 @@ def family_of_solid(
     triangles, points, areas, outward = _skin(part)
     thickness = min(1.0, 4 * volume / float(areas.sum()))
     places = part.nodes.T[np.unique(part.moving(np.arange(part.nodes.shape[1])), return_index=True)[1]]
-    order = unknowns_dissected(M, places)
+    order = unknowns_dissected(M if part.ties is None else M + matrices[1], places)
     basis = subspace(matrices, M, law, poisson, thickness, n_modes + N_RIGID, order, tell=tell)
     moved = outward @ basis.vectors
     shares, mass = (pieces.shares(basis), pieces.mass) if pieces else (ONE_MATERIAL, volume)
@@ -94,6 +96,9 @@ def _skin(part: Mesh) -> tuple[Array, Array, Array, csr_matrix]:
     sides = skin_sides(cells[:, :4])
     faces = cells[sides[:, None] // 4, SIDES[sides % 4]]
     places = part.nodes.T[faces]  # [faces, 6, 3]
+    if part.ties is not None:  # what parts hide of one another is no skin
+        open_air = ~inner(places[:, :3], places[:, :3])
+        faces, places = faces[open_air], places[open_air]
     tangents = np.einsum("fic,ibq->bfqc", places, gradients)
     normals = np.cross(tangents[0], tangents[1]).reshape(-1, 3)
     size = np.linalg.norm(normals, axis=1)

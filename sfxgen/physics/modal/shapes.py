@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from skfem import ElementHexS2
 
 Array = NDArray[np.float64]
@@ -78,11 +79,14 @@ class Mesh:
     Or [10, cells] for tetrahedra: corners, then the middles of edges 01, 12, 02, 03, 13, 23.
     unknowns: [nodes], of each node the number of the motion it takes part in, from 0; None: each has its own. Nodes
     with one number move as one, wherever they are.
+    ties: [ties, unknowns], rows t of springs between them: each adds tᵀt to the stiffness, along each axis, for a shear
+    modulus of 1.
     """
 
     nodes: Array
     cells: NDArray[np.int64]
     unknowns: NDArray[np.int64] | None = None
+    ties: csr_matrix | None = None
 
     @property
     def n_unknowns(self) -> int:
