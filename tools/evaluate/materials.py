@@ -3,15 +3,17 @@
     python tools/evaluate/materials.py [--renders DIR]
 
 The recordings are blows on metal, wood, glass, stone and plastic from many packages (`struck.py`, which fetches them
-once). The judge of `judge.py` embeds them, each as heard in N_HEARD random rooms, by other microphones and over other
-noise (`recorded.py`); a linear classifier is fitted to the mean of these, every class of the same weight and large
-sources held down, and never sees a render. How good a judge it is, recordings say whose whole source was left out of
-its fit; its ridge was chosen by that. Then it names the material of two sets of renders, heard in such rooms as well:
-else it would go by the rooms and the noise that recordings have and renders have not.
+once). The judge of `judge.py` embeds them, each at three speeds and as heard in N_HEARD random rooms, by other
+microphones and over other noise (`recorded.py`); a linear classifier is fitted to the mean of these, every class of
+the same weight and large sources held down, and never sees a render. How good a judge it is, recordings say whose
+whole source was left out of its fit; its ridge and its speeds were chosen by that. Then it names the material of three
+sets of renders, heard in such rooms as well: else it would go by the rooms and the noise that recordings have and
+renders have not.
 
 - the same for every material: seven shapes in three sizes, struck by two strikers. What differs is the material alone.
 - usual things: the bodies and strikers of the shipped library's grid (tools/library/bodies.py), which were written
   down before this test and for another purpose: glasses, planks, slabs, pans, lying or held as they usually are.
+- what happens in the recordings: steps, drops, dice, keys, tools, breaking (`happenings.py`).
 
 Prints the confusion tables and the mean of the five classes' shares of right names, with 95 % intervals by the
 bootstrap: over sources for recordings, over things for renders, since blows on one thing are no independent trials.
@@ -34,6 +36,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from happenings import IMPACTS, PRESETS, SCENES
 from judge import embed_heard
 from numpy.typing import NDArray
 from struck import recordings
@@ -46,9 +49,11 @@ from bodies import STRIKERS as USUAL_STRIKERS  # noqa: E402
 from debian import CannotFetch  # noqa: E402
 
 from sfxgen.draw import Draw  # noqa: E402
-from sfxgen.generate.impact import render  # noqa: E402
+from sfxgen.generate import impact, scene  # noqa: E402
 from sfxgen.generate.recipe import Request  # noqa: E402
 from sfxgen.manifest.impact import Impact  # noqa: E402
+from sfxgen.manifest.presets import presets  # noqa: E402
+from sfxgen.manifest.scene import Scene  # noqa: E402
 
 OURS = {
     "metal": ("steel", "iron", "brass", "aluminium"),
@@ -74,9 +79,10 @@ STRIKERS = ("hammer", {"material": "wood", "mass_kg": 0.2, "radius_m": 0.02})
 LYING = 1.5  # damping, times that of the material alone
 USUAL_SPEEDS_M_S = (0.5, 4.5)  # soft and hard, as in the grid
 RINGING = ("metal", "glass")
-RIDGE = 3e-5
+N_TAKES = 4  # of what happens, from the softest to the hardest
+RIDGE = 3e-4
 N_BOOTSTRAP = 4000
-N_HEARD = 16
+N_HEARD = 4
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def alike(folder: Path) -> Iterator[Case]:
             item = {**shape, **wall, "size_m": sides, "material": material}
             spec = {"object": item, "striker": striker, "damping": LYING, "speed_m_s": 1.5}
             path = folder / f"alike_{name}_{material}_{shape['shape']}_{i:02d}.wav"
-            yield Case(name, f"{shape} {scale}", rendered(spec, i, path))
+            yield Case(name, f"{shape} {scale}", rendered(spec, Draw(i), path))
 
 
 def usual(folder: Path) -> Iterator[Case]:
@@ -109,12 +115,27 @@ def usual(folder: Path) -> Iterator[Case]:
             continue
         for i, (striker, speed_m_s) in enumerate(itertools.product(USUAL_STRIKERS, USUAL_SPEEDS_M_S)):
             spec = {"object": body.spec, "striker": USUAL_STRIKERS[striker][0], "speed_m_s": speed_m_s, **body.more}
-            yield Case(name, thing, rendered(spec, i, folder / f"usual_{thing}_{striker}_{i}.wav"))
+            yield Case(name, thing, rendered(spec, Draw(i), folder / f"usual_{thing}_{striker}_{i}.wav"))
 
 
-def rendered(spec: dict[str, Any], seed: int, path: Path) -> Path:
-    """One blow, at one level and a quarter of a second long at least."""
-    (take,) = render(Impact.model_validate(spec), [Draw(seed)], Request())
+def happening(folder: Path) -> Iterator[Case]:
+    """Renders of what the recordings are of."""
+    for name in CLASSES:
+        of_presets = {preset: (presets()[preset].kind, presets()[preset].body) for preset in PRESETS[name]}
+        own = {what: ("impact", spec) for what, spec in IMPACTS[name].items()}
+        scenes = {what: ("scene", spec) for what, spec in SCENES[name].items()}
+        for what, (kind, spec) in (of_presets | own | scenes).items():
+            for i in range(N_TAKES):
+                draw = Draw(i, (i / N_TAKES, (i + 1) / N_TAKES))
+                yield Case(name, what, rendered(spec, draw, folder / f"happening_{name}_{what}_{i}.wav", kind))
+
+
+def rendered(spec: dict[str, Any], draw: Draw, path: Path, kind: str = "impact") -> Path:
+    """One take, at one level and a quarter of a second long at least."""
+    if kind == "scene":
+        (take,) = scene.render(Scene.model_validate(spec), [draw], Request())
+    else:
+        (take,) = impact.render(Impact.model_validate(spec), [draw], Request())
     samples = take.samples[0] / max(take.peak, 1e-9) * 0.7
     soundfile.write(path, np.pad(samples, (0, max(0, take.rate_hz // 4 - len(samples)))), take.rate_hz)
     return path
@@ -216,7 +237,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.renders or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for title, make in (("renders, the same for every material", alike), ("renders of usual things", usual)):
+        sets = {
+            "renders, the same for every material": alike,
+            "renders of usual things": usual,
+            "renders of what happens in the recordings": happening,
+        }
+        for title, make in sets.items():
             cases = list(make(folder))
             report(title, cases, named(weights, embed_heard([case.wav for case in cases], N_HEARD)))
     return 0

