@@ -110,12 +110,18 @@ def alike(folder: Path) -> Iterator[Case]:
 def usual(folder: Path) -> Iterator[Case]:
     """Renders of things that are usual of their material, as they usually lie."""
     for thing, body in BODIES.items():
-        name = WORDS.get(body.word, body.word)
+        name = material_of(thing)
         if name not in CLASSES:
             continue
         for i, (striker, speed_m_s) in enumerate(itertools.product(USUAL_STRIKERS, USUAL_SPEEDS_M_S)):
             spec = {"object": body.spec, "striker": USUAL_STRIKERS[striker][0], "speed_m_s": speed_m_s, **body.more}
             yield Case(name, thing, rendered(spec, Draw(i), folder / f"usual_{thing}_{striker}_{i}.wav"))
+
+
+def material_of(thing: str) -> str:
+    """What a body of the grid is made of: one of our classes, or another word."""
+    word = BODIES[thing].word
+    return WORDS.get(word, word)
 
 
 def happening(folder: Path) -> Iterator[Case]:

@@ -73,9 +73,9 @@ PACKAGES: dict[str, dict[str, str]] = {
     "epiphany-data": {"stone": r"/boulder_fall"},
     "laby": {"stone": r"/rock-drop"},
     "widelands-data": {"stone": r"/(stonecutter|stonemason)"},
-    "npm:@3d-dice/dice-box-threejs@0.0.12": {  # dice on dice, and on what they are thrown on
-        "metal": r"dicehit_(metal|coin)|surface_metal",
-        "wood": r"dicehit_wood|surface_wood",
+    "npm:@3d-dice/dice-box-threejs@0.0.12": {  # dice on dice; on tables they are of two materials
+        "metal": r"dicehit_(metal|coin)",
+        "wood": r"dicehit_wood",
         "plastic": r"dicehit_plastic",
     },
     # The sound library of One Laptop per Child, by students of Berklee College of Music (CC BY 3.0).
