@@ -41,5 +41,6 @@ def _git(cure: str, folder: Path, *words: str, entered: str = "") -> str:
     except FileNotFoundError as error:
         raise CannotFetch("git is needed to fetch recordings from GitHub") from error
     if done.returncode:
-        raise CannotFetch(f"git {words[0]} failed: {done.stderr.strip()}; {cure}")
+        why = (done.stderr.strip() or "no reason given").splitlines()[0]
+        raise CannotFetch(f"git {words[0]} failed: {why}; {cure}")
     return done.stdout
