@@ -18,7 +18,7 @@ renders have not.
 Prints the confusion tables and the mean of the five classes' shares of right names, with 95 % intervals by the
 bootstrap: over sources for recordings, over things for renders, since blows on one thing are no independent trials.
 Also of the two families that listeners tell apart by ear (Giordano & McAdams, JASA 119, 2006): what rings long, metal
-and glass, and what does not.
+and glass, and what does not. And how recordings of the larger sources fare.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ RINGING = ("metal", "glass")
 N_TAKES = 4  # of what happens, from the softest to the hardest
 RIDGE = 3e-4
 N_BOOTSTRAP = 4000
+FEWEST = 10
 N_HEARD = 4
 
 
@@ -225,6 +226,18 @@ def report(title: str, cases: Sequence[Case], said: Sequence[str]) -> None:
         )
 
 
+def report_sources(cases: Sequence[Case], said: Sequence[str]) -> None:
+    """How many of each source are named rightly, of those that have FEWEST of a material."""
+    right = Counter(
+        (case.material, case.group) for case, name in zip(cases, said, strict=True) if case.material == name
+    )
+    of_all = Counter((case.material, case.group) for case in cases)
+    print()
+    for name in CLASSES:
+        sources = sorted(source for material, source in of_all if material == name and of_all[name, source] >= FEWEST)
+        print(f"{name}: " + ", ".join(f"{source} {right[name, source]}/{of_all[name, source]}" for source in sources))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--renders", type=Path, help="folder to keep the renders in")
@@ -238,7 +251,9 @@ def main() -> int:
         sources = Counter(case.group for case in heard if case.material == name)
         print(f"{name}: {sources.total()} of {len(sources)} sources")
     features = embed_heard([case.wav for case in heard], N_HEARD)
-    report("recordings whose source is left out of the fit", heard, strangers(features, heard))
+    said = strangers(features, heard)
+    report("recordings whose source is left out of the fit", heard, said)
+    report_sources(heard, said)
     weights = fitted(features, heard)
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.renders or Path(temporary)
