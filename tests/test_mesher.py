@@ -13,7 +13,7 @@ from beams import nearest_error, timoshenko
 from sfxgen.physics import solids
 from sfxgen.physics.meshing.distance import Distance, split, winding, winding_at
 from sfxgen.physics.meshing.stuffing import DIHEDRAL_DEG, dihedral_angles_deg, stuff, volumes
-from sfxgen.physics.meshing.tetrahedra import TooThin, filled, skin_sides
+from sfxgen.physics.meshing.tetrahedra import MOST_DOFS, TooThin, filled, most_dofs, skin_sides
 from sfxgen.physics.meshing.triangles import first_of_each, unique_points
 from sfxgen.physics.modal.elements import assembled
 from sfxgen.physics.modal.meshed import family_of_solid
@@ -266,6 +266,15 @@ def test_boxes_that_touch_are_one_body() -> None:
             half.apply_translation((side * (0.25 - overlap / 2), 0, 0))
         part = filled(np.concatenate([half.triangles for half in halves]), dofs=12_000).part
         np.testing.assert_allclose(family_of_solid(part, 0.29, 8).at(0.29).omega, expected, rtol=3e-3)
+
+
+def test_many_modes_have_fewer_unknowns() -> None:
+    """So that both fit into memory: what a wall takes is bounded as is told."""
+    assert MOST_DOFS == most_dofs(64) > most_dofs(100) > most_dofs(320) > MOST_DOFS / 2
+    box = trimesh.creation.box((1.0, 1.0, 1.0)).triangles
+    assert 25_000 < 3 * filled(box, 0.2, 3_000).part.n_unknowns < MOST_DOFS
+    with pytest.raises(TooThin):
+        filled(box, 0.2, 3_000, most=25_000)
 
 
 def test_tetwild_fills_a_body_as_our_lattice_does(tmp_path: Path) -> None:

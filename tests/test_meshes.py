@@ -285,6 +285,14 @@ def test_a_mesher_that_a_shell_does_not_ask_is_told(tmp_path: Path, monkeypatch:
     assert note.said("sheet.stl", 0.1).startswith("sheet.stl is thin or open and rings as a shell: mesher: tetwild")
 
 
+def test_a_wall_too_thin_to_be_solved_is_told(tmp_path: Path) -> None:
+    trimesh.creation.box((3.0, 2.0, 1.0)).export(tmp_path / "hall.stl")
+    with pytest.raises(
+        MeshUnusable, match=r"hall\.stl is 3 m long with a wall of 0\.1 mm, too thin .* 0\.0003 at least"
+    ):
+        solids.solve(Source(tmp_path / "hall.stl", "hall.stl", wall_m=0.0001), 0.3, 8, 3_000)
+
+
 def test_a_mesher_that_fails_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object, **__: object) -> None:
         raise RuntimeError("no tets")

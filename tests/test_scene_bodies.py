@@ -50,6 +50,17 @@ def course(seed: int, **section: Any) -> Course:
     return course_of(Scene.model_validate(section), draw, Request(cached=cached), draw.rng())[1]
 
 
+@pytest.mark.parametrize("corners", [4, 3])
+def test_a_flat_sheet_without_thickness_falls_and_rings(tmp_path: Path, corners: int) -> None:
+    points = np.array([[0.0, 0.0, 0.0], [0.2, 0.05, 0.1], [0.15, 0.15, 0.1], [-0.05, 0.1, 0.0]])
+    sheet = trimesh.Trimesh(points, [[0, 1, 2], [0, 2, 3]][: corners - 2], process=False)
+    kind, request = from_file(tmp_path, sheet, wall_m=0.002)
+    assert kind.tall_m == pytest.approx(0.002, rel=0.01)
+    body = {"object": {"shape": "mesh", "file": "body.stl", "material": "steel", "wall_m": 0.002}}
+    (take,) = render(Scene.model_validate({"bodies": [body], "longest_s": 0.5}), [Draw(1)], request)
+    assert 1e-4 < take.peak < 50
+
+
 def test_a_mesh_has_the_mass_and_inertia_of_its_shape(tmp_path: Path) -> None:
     """A box in a file, askew and off its origin, against the closed form: principal axes along its sides."""
     box = trimesh.creation.box((0.3, 0.2, 0.1))

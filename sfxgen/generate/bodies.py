@@ -21,7 +21,7 @@ from sfxgen.physics.moving.things import Solid, radius_m, solid
 
 EDGE_SHARE, LEAST_EDGE_M, MOST_EDGE_M = 0.25, 0.0002, 0.005  # radius of edges, of the thickness
 N_POINTS = 4_000  # of a mesh's surface, from which its hulls are made
-FILLED = 0.7  # of the volume that a surface encloses: what is less is a shell
+FILLED = 0.7  # of the volume that a surface encloses: what is less is a shell, and what is more an open one
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,22 @@ def _from_file(line: SceneBody, item: FromFile, found: Solved, request: Request)
     surface = read_surface(request.root / item.file, item.file)
     scale = size_m / float(surface.extent.max())
     volume_m3 = float(modes.volume) * size_m**3
-    filled = not item.wall_m and volume_m3 > FILLED * abs(enclosed(surface.triangles * scale))
+    within_m3 = abs(enclosed(surface.triangles * scale))
+    filled = not item.wall_m and FILLED * within_m3 < volume_m3 < within_m3 / FILLED
     centre, covariance = moments(surface.triangles * scale, filled)
     axes, along = principal(covariance)
+    if not filled:
+        along = np.maximum(along, (rings.thickness * size_m) ** 2 / 12)  # of a flat sheet, rounding's
     mass = material.density_kg_m3 * volume_m3 if line.mass_kg is None else line.mass_kg
     outside = np.concatenate([surface.points, spread(surface.triangles, N_POINTS)[0]])
     points = (outside * scale - centre) @ axes
+    thickness_m = rings.thickness * size_m
+    if np.ptp(points[:, 2]) < thickness_m / 2:  # a sheet without the thickness that it has
+        up = np.array([0.0, 0.0, thickness_m / 2])
+        points = np.concatenate([points - up, points + up])
     low, high = points.min(axis=0), points.max(axis=0)
     sides = high - low
     longest = float(sides.max())
-    thickness_m = rings.thickness * size_m
     body = Body("mesh", tuple(float(f"{side / longest:.6g}") for side in sides), thickness_m / longest)
     return Kind(
         body=body,

@@ -18,7 +18,8 @@ Length = Annotated[float, Field(ge=0.0005, le=20)]
 One = Annotated[tuple[Length], Field(strict=False)]
 Two = Annotated[tuple[Length, Length], Field(strict=False)]
 Three = Annotated[tuple[Length, Length, Length], Field(strict=False)]
-Wall = Annotated[float, Field(ge=0.0001, le=1)]
+THINNEST_M = 0.0001
+Wall = Annotated[float, Field(ge=THINNEST_M, le=1)]
 Place = Annotated[float, Field(ge=-1000, le=1000)]
 
 ExactHz = Annotated[float, Field(ge=20, le=20_000)] | None
@@ -131,7 +132,7 @@ class FromFile(Spec):
     material: AnyMaterial = Field("steel", description="What it is made of: sets pitch, damping and hardness.")
     wall_m: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
-        description="Thickness of its wall (m), about the surface; 0: as it is, solid or a shell.",
+        description="Thickness of its wall (m), about the surface, 0.0001 at least; 0: as it is, solid or a shell.",
     )
     size_m: Length | None = Field(None, description="Longest side (m) to scale it to; without it, as in the file.")
     unit: Literal["m", "cm", "mm", "in"] = Field(
@@ -161,6 +162,13 @@ class FromFile(Spec):
             problem = "expected a mesh, a file that ends in {endings}; export it as one"
             raise PydanticCustomError("ending", problem, {"endings": ", ".join(MESH_ENDINGS)})
         return file
+
+    @field_validator("wall_m")
+    @classmethod
+    def _walled(cls, wall_m: float) -> float:
+        if 0 < wall_m < THINNEST_M:
+            raise PydanticCustomError("wall", "expected {least} at least, or 0", {"least": f"{THINNEST_M:g} m"})
+        return wall_m
 
     @model_validator(mode="after")
     def _filled_or_walled(self) -> Self:

@@ -161,6 +161,13 @@ class Scene(Spec):
         return self
 
     @model_validator(mode="after")
+    def _something_breaks(self) -> Self:
+        if self.action == "break" and not any(self.shards(body) for body in self.bodies):
+            problem = "bodies from files do not break; expected another action, or a body of another shape"
+            raise PydanticCustomError("breaks", problem, {"key": "action"})
+        return self
+
+    @model_validator(mode="after")
     def _few_enough(self) -> Self:
         most = sum(body.count[1] * (self.shards(body) or (1, 1))[1] for body in self.bodies)
         if most > MOST_BODIES:

@@ -15,13 +15,13 @@ import numpy as np
 
 from sfxgen.errors import MeshUnusable
 from sfxgen.events import untold
-from sfxgen.manifest.base import floored
+from sfxgen.manifest.base import ceiled, floored
 from sfxgen.manifest.linked import buffers
 from sfxgen.physics.meshing.distance import Distance, split, winding_at
 from sfxgen.physics.meshing.kits import filled_kit, parts_of
 from sfxgen.physics.meshing.meshes import CLOSED_HOLES, Surface, read_parts, read_surface, scaled_m
 from sfxgen.physics.meshing.sheets import Sheet, of_both_sides, of_wall
-from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, MOST_DOFS, USUAL_DOFS, Solid, TooSlender, TooThin, filled
+from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, USUAL_DOFS, Solid, TooSlender, TooThin, filled, most_dofs
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import enclosed, thickness
 from sfxgen.physics.modal import families
@@ -41,6 +41,7 @@ FINER = 3  # times as many unknowns for what comes apart
 LONGEST = 4_000  # times as long as thick a wire may be
 PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
+THINNEST = 1 / 10_000  # of the longest side; at a tenth of it rounding raises the lowest modes by a tenth
 SINGLE = 1e-6  # relative: what single precision may be off by
 _HEADER = struct.Struct("<I")
 
@@ -245,6 +246,7 @@ def _of_surface(
     sides = tuple(float(f"{s:.12g}") for s in surface.extent / longest)
     if sheet:
         shell = sheet.facets
+        _need_thickness(float(shell.walls.mean()), source.name, size_m)
         mixture = kinds.mixture(shell.points[shell.faces].mean(axis=1), longest) if kinds else None
         family = family_of_shell(shell, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
         thickness, n_cells, n_dofs = float(shell.walls.mean()), len(shell.faces), 6 * len(shell.points)
@@ -254,7 +256,7 @@ def _of_surface(
             )
     else:
         wanted.tell("filled with tetrahedra")
-        solid, notes = _solid(surface, source, size_m, wanted.dofs, kit)
+        solid, notes = _solid(surface, source, size_m, wanted, kit)
         middles = solid.part.nodes[:, solid.part.cells[:4]].mean(axis=1).T
         mixture = kinds.mixture(middles, longest) if kinds else None
         family = family_of_solid(solid.part, poisson, wanted.n_modes, wanted.panels, mixture, wanted.tell)
@@ -305,6 +307,15 @@ def _need_body(surface: Surface, source: Source) -> None:
         )
 
 
+def _need_thickness(wall: float, name: str, size_m: float) -> None:
+    """Raises MeshUnusable for what bends so easily that rounding stiffens it. wall: over the longest side."""
+    if wall < THINNEST:
+        raise MeshUnusable(
+            f"{name} is {size_m:.3g} m long with a wall of {1000 * wall * size_m:.2g} mm, too thin to be solved; "
+            f"write wall_m, {ceiled(THINNEST * size_m, 2)} at least"
+        )
+
+
 def _thickest(surface: Surface) -> float:
     """Wall of a shell, over the longest side, at the most. Sizes in a file may be of single precision."""
     return THIN * float(np.sort(surface.extent)[1]) / float(surface.extent.max()) * (1 + SINGLE)
@@ -328,14 +339,16 @@ def _kit(surface: Surface, source: Source, dofs: int) -> Solid | None:
     return filled_kit(parts, dofs) if min(thickness(part) for part in parts) < resolved else None
 
 
-def _solid(surface: Surface, source: Source, size_m: float, dofs: int, kit: Solid | None) -> tuple[Solid, list[Note]]:
+def _solid(
+    surface: Surface, source: Source, size_m: float, wanted: Wanted, kit: Solid | None
+) -> tuple[Solid, list[Note]]:
     """The surface, scaled to a longest side of 1, filled; and what is to be said of it. size_m: that side's length;
     kit: as its parts fill it, where they do."""
     name, notes = source.name, list[Note]()
     if not source.wall_m and surface.holes > 0:
         notes.append(Note("{name} has small holes and was taken as closed; where it is hollow, write wall_m"))
     try:
-        solid = kit if kit and kit.lost <= LOST else _filled(surface, source, size_m, dofs, kit)
+        solid = kit if kit and kit.lost <= LOST else _filled(surface, source, size_m, wanted, kit)
     except TooThin as error:  # such walls are shells
         raise MeshUnusable(
             f"{name} has a wall of {source.wall_m:g} m about a surface too intricate for it; expected at most "
@@ -356,14 +369,15 @@ def _solid(surface: Surface, source: Source, size_m: float, dofs: int, kit: Soli
     return solid, notes
 
 
-def _filled(surface: Surface, source: Source, size_m: float, dofs: int, kit: Solid | None) -> Solid:
+def _filled(surface: Surface, source: Source, size_m: float, wanted: Wanted, kit: Solid | None) -> Solid:
     """By one lattice, or as a kit if that loses no more."""
     triangles = surface.triangles / float(surface.extent.max())
+    dofs, most = wanted.dofs, most_dofs(wanted.n_modes)
     if source.mesher == "tetwild" and not source.wall_m:
         return filled_by_tetwild(triangles, dofs, source.name)
-    solid = filled(triangles, source.wall_m / size_m, dofs)
+    solid = filled(triangles, source.wall_m / size_m, dofs, most)
     if solid.lost <= LOST or source.wall_m:
         return solid
     # What is thinner than a cube of the lattice came apart.
-    finer = kit or filled(triangles, 0.0, min(FINER * dofs, MOST_DOFS))
+    finer = kit or filled(triangles, 0.0, min(FINER * dofs, most), most)
     return finer if finer.lost < solid.lost + LOST else solid

@@ -21,7 +21,8 @@ from sfxgen.physics.modal.shapes import Array, Mesh
 Index = NDArray[np.int64]
 
 USUAL_DOFS = 20_000
-MOST_DOFS = 120_000  # a factorisation of a solid of that many stays below 4 GB
+MOST_DOFS = 120_000  # a factorisation of a solid of that many, and its lowest 64 modes, stay below 4 GB
+DOFS_A_MODE = 100  # that many fewer for each further one
 ATTEMPTS = 8  # at a lattice of so many unknowns; memory bounds the last of them
 FEWEST_LAYERS = 1.3  # cubes of the lattice through a wall, at the least: with fewer it has holes
 TIED = 0.75  # cubes: parts nearer than that are glued together
@@ -99,23 +100,28 @@ class Solid:
     lost: float
 
 
-def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS) -> Solid:
+def most_dofs(n_modes: int) -> int:
+    """Degrees of freedom whose solve for so many modes stays below 4 GB."""
+    return MOST_DOFS - DOFS_A_MODE * max(0, n_modes - 64)
+
+
+def filled(triangles: Array, wall: float = 0.0, dofs: int = USUAL_DOFS, most: int = MOST_DOFS) -> Solid:
     """Tetrahedra in the body that `triangles` [n, 3, 3] bound, or where wall > 0 in a wall of that about them.
 
-    dofs: about how many degrees of freedom it shall have; walls and thin parts may take up to MOST_DOFS. Raises
+    dofs: about how many degrees of freedom it shall have; walls and thin parts may take up to `most`. Raises
     TooThin, TooSlender; ValueError where nothing of the body is left.
     """
     low, high = box_of(triangles, wall)
-    cell = _first_cell(triangles, wall, float((high - low).max()), dofs)
+    cell = _first_cell(triangles, wall, float((high - low).max()), dofs, most)
     for attempt in range(ATTEMPTS):
         fitting = np.eye(3) if wall else fitted(triangles, cell)
         mesh = stuff(Level(triangles @ fitting, wall, cell), *box_of(triangles @ fitting, wall), cell)
         found = 3 * (len(mesh.points) + len(_edges(mesh.cells)[0])) if len(mesh.cells) else 0
-        limit = MOST_DOFS if wall else dofs
-        most = min(1.15 * limit, 1.05 * MOST_DOFS)
-        if found and (found <= most if wall else 0.75 * limit < found <= most):
+        limit = most if wall else dofs
+        fits = min(1.15 * limit, 1.05 * most)
+        if found and (found <= fits if wall else 0.75 * limit < found <= fits):
             break
-        if attempt >= 3 and 0 < found <= 1.05 * MOST_DOFS:  # thin parts come and go with the lattice
+        if attempt >= 3 and 0 < found <= 1.05 * most:  # thin parts come and go with the lattice
             break
         cell *= (found / limit) ** (1 / 3) if found else 0.6
         if wall and cell * FEWEST_LAYERS > wall:
@@ -138,11 +144,11 @@ def box_of(triangles: Array, wall: float) -> tuple[Array, Array]:
     return triangles.min(axis=(0, 1)) - wall / 2, triangles.max(axis=(0, 1)) + wall / 2
 
 
-def _first_cell(triangles: Array, wall: float, longest: float, dofs: int) -> float:
+def _first_cell(triangles: Array, wall: float, longest: float, dofs: int, most: int = MOST_DOFS) -> float:
     """A cube of the lattice that should give so many degrees of freedom, some 60 a cube."""
     if wall:
         area = float(areas(triangles).sum())
-        least = float(np.sqrt(130 * area / MOST_DOFS))  # 130 dofs for each square of a cube's side
+        least = float(np.sqrt(130 * area / most))  # 130 dofs for each square of a cube's side
         if least * FEWEST_LAYERS > wall:
             raise TooThin(least * FEWEST_LAYERS)
         return wall / FEWEST_LAYERS

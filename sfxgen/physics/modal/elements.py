@@ -22,6 +22,7 @@ _CHUNK = 4096  # cells assembled at once: bounds memory
 _BLOCK = 16  # vectors that are solved for at once: a third of the time of one by one
 _RESIDUAL = 1e-3  # of a pair, relative: the eigenvalue's own error is its square
 _MOST_STEPS = 60
+_AT_ONCE = 128  # right-hand sides: each costs several times its memory
 _ASTRAY = 1e-6  # of a new vector, along those before it
 _SHIFT = 1e-13  # of a matrix's trace: well above what rounding makes of it
 
@@ -153,7 +154,9 @@ class Factors:
         if self._order is None:
             return np.asarray(self._factors.solve(np.asfortranarray(block)))
         found = np.empty_like(block, order="F")
-        found[self._order] = self._factors.solve(np.asfortranarray(block[self._order]))
+        for start in range(0, block.shape[1], _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            found[self._order, some] = self._factors.solve(np.asfortranarray(block[self._order, some]))
         return found
 
 

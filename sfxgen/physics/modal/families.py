@@ -110,6 +110,7 @@ def subspace(
     _, vectors = lowest_by(factors, M, omega, n + margin, margin, tell)
     # The change of a mode with ν is (λ M - K)⁺ K' v, nearly -(K + ω² M)⁻¹ K' v but for its share in the other modes.
     change = factors.solve(np.asfortranarray(matrices[0] @ vectors))
+    del factors  # the most of the memory
     for _ in range(2):
         change -= vectors @ (vectors.T @ (M @ change))
     gram = change.T @ (M @ change)
