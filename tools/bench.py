@@ -172,7 +172,7 @@ def solids(folder: Path, n_runs: int) -> None:  # noqa: ARG001
     print("\nModes of bodies from meshes, one core")
     script = Path(__file__).with_name("bench_solids.py")
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    for what in ("usual", "million", "largest"):
+    for what in ("usual", "million", "largest", "many_modes"):
         words = [sys.executable, str(script), what]
         done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
         figures = (f"{key} {value:,.4g}" for key, value in json.loads(done.stdout).items())

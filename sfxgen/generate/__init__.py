@@ -31,8 +31,8 @@ class Kind:
 
 
 KINDS = {
-    "impact": Kind("sfxgen.generate.impact", version=4, periodic=False),
-    "scene": Kind("sfxgen.generate.scene", version=3, periodic=False),
+    "impact": Kind("sfxgen.generate.impact", version=5, periodic=False),
+    "scene": Kind("sfxgen.generate.scene", version=4, periodic=False),
     "fm": Kind("sfxgen.generate.fm", version=3, periodic=True),
     "texture": Kind("sfxgen.generate.texture", version=3, periodic=True),
     "liquid": Kind("sfxgen.generate.liquid", version=1, periodic=True),
