@@ -303,16 +303,16 @@ def test_a_listener_in_a_mesh_or_at_its_skin_is_said(
 
 def test_a_mesh_far_from_its_origin_is_heard_from_there(tmp_path: Path) -> None:
     """The distance is that from the body: at the origin of its file, a metre away, it sounds as from a metre."""
-    for name, x in (("here", 0.0), ("there", 1.0)):
+    for name, z in (("here", 0.0), ("there", 1.0)):
         box = trimesh.creation.box((0.3, 0.2, 0.02))
-        box.apply_translation((x, 0, 0))
+        box.apply_translation((0, 0, z))
         box.export(tmp_path / f"{name}.stl")
     request = replace(REQUEST, root=tmp_path)
     item = {"shape": "mesh", "material": "wood"}
     at_origin, from_afar = (
         struck(Impact.model_validate({"object": {**item, "file": file}, "radiation": "field", "listener_m": place},
                                      strict=False), request)[0]
-        for file, place in (("there.stl", [0, 0, 0]), ("here.stl", [-1, 0, 0]))
+        for file, place in (("there.stl", [0, 0, 0]), ("here.stl", [0, 0, -1]))
     )  # fmt: skip
     assert at_origin.distance_m == pytest.approx(1.0, abs=0.01)
     loudness = [np.sqrt(p.areas @ p.gain[:, :12] ** 2) for p in (at_origin, from_afar)]
