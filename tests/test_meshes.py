@@ -293,6 +293,13 @@ def test_a_wall_too_thin_to_be_solved_is_told(tmp_path: Path) -> None:
         solids.solve(Source(tmp_path / "hall.stl", "hall.stl", wall_m=0.0001), 0.3, 8, 3_000)
 
 
+def test_triangles_that_hang_together_nowhere_are_no_body(tmp_path: Path) -> None:
+    corners = np.random.default_rng(1).uniform(0, 0.2, (900, 3))
+    trimesh.Trimesh(corners, np.arange(900).reshape(-1, 3), process=False).export(tmp_path / "soup.stl")
+    with pytest.raises(MeshUnusable, match=r"soup.stl hangs together by so little that its modes cannot be found"):
+        solids.solve(Source(tmp_path / "soup.stl", "soup.stl"), 0.3, 8)
+
+
 def test_a_mesher_that_fails_is_no_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object, **__: object) -> None:
         raise RuntimeError("no tets")

@@ -25,7 +25,7 @@ from sfxgen.physics.meshing.tetrahedra import FEWEST_LAYERS, USUAL_DOFS, Solid, 
 from sfxgen.physics.meshing.tetwild import filled_by_tetwild
 from sfxgen.physics.meshing.triangles import enclosed, thickness
 from sfxgen.physics.modal import families
-from sfxgen.physics.modal.elements import volume_of
+from sfxgen.physics.modal.elements import Unsolvable, volume_of
 from sfxgen.physics.modal.families import ModeFamily, centre
 from sfxgen.physics.modal.meshed import N_SPOTS, family_of_shell, family_of_solid
 from sfxgen.physics.modal.mixtures import Apart, Ingredient, Mixture, side_by_side
@@ -149,12 +149,16 @@ def solve(
     surface = read_surface(source.path, source.name)
     longest = float(surface.extent.max())
     size_m, _ = scaled_m(longest, source.name, source.unit, source.size_m)
-    if not source.is_mixed:
-        return _of_surface(surface, source, size_m, centre(poisson), wanted)
-    kinds = Kinds.of(source, poisson)
-    if not source.apart:
-        return _of_surface(surface, source, size_m, poisson, wanted, kinds)
-    return _apart(surface, source, size_m, kinds, wanted)
+    kinds = Kinds.of(source, poisson) if source.is_mixed else None
+    try:
+        if kinds and source.apart:
+            return _apart(surface, source, size_m, kinds, wanted)
+        return _of_surface(surface, source, size_m, poisson if kinds else centre(poisson), wanted, kinds)
+    except Unsolvable as error:
+        raise MeshUnusable(
+            f"{source.name} hangs together by so little that its modes cannot be found; expected a body or a surface "
+            "in one piece; mend it, or write parts: apart if it is several"
+        ) from error
 
 
 @dataclass(frozen=True)

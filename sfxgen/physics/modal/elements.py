@@ -25,6 +25,11 @@ _MOST_STEPS = 60
 _AT_ONCE = 128  # right-hand sides: each costs several times its memory
 _ASTRAY = 1e-6  # of a new vector, along those before it
 _SHIFT = 1e-13  # of a matrix's trace: well above what rounding makes of it
+_MOST_ROUNDS = 40  # of making a block orthonormal: what hangs together at points only never is
+
+
+class Unsolvable(ArithmeticError):
+    """The body has more motions without stiffness than modes were asked for, or rounding hides its stiffness."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,9 @@ def lowest_by(
         if not full:
             block, rest = _orthonormal(new, M)
             astray = basis.T @ (M @ block)
-            while np.abs(astray).max() > _ASTRAY:  # small columns, made large: what rounding left of the basis as well
+            for _again in range(_MOST_ROUNDS):  # small columns, made large: what rounding left of the basis as well
+                if not np.abs(astray).max() > _ASTRAY:
+                    break
                 block, turn = _orthonormal(block - basis @ astray, M)
                 rest = turn @ rest
                 astray = basis.T @ (M @ block)
@@ -215,7 +222,9 @@ def orthonormal(vectors: Array, M: csc_matrix) -> Array:
 def _orthonormal(block: Array, M: csc_matrix) -> tuple[Array, Array]:
     """An orthonormal basis of the block's columns by M, and the square matrix that makes the columns of it."""
     whole, left = np.eye(block.shape[1]), 2
-    while left:
+    for _ in range(_MOST_ROUNDS):
+        if not left:
+            break
         gram = block.T @ (M @ block)
         try:
             factor = np.linalg.cholesky(gram).T
@@ -226,4 +235,6 @@ def _orthonormal(block: Array, M: csc_matrix) -> tuple[Array, Array]:
             factor = np.linalg.cholesky(gram + _SHIFT * np.trace(gram) * np.eye(len(gram))).T
         block = np.asarray(np.linalg.solve(factor.T, block.T).T, dtype=np.float64)
         whole = factor @ whole
+    else:
+        raise Unsolvable
     return block, whole
