@@ -108,17 +108,20 @@ class Workers:
         self, jobs: Sequence[Job], place: Place, cancelled: Callable[[], bool], on_word: OnWord
     ) -> Iterator[Outcome]:
         self._run += 1
-        running = {self._submit(_attempt_of_run, self._run, job, place): job for job in jobs}
-        try:
-            while running and not cancelled():
-                done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
-                for name, text in self._said({job.name for job in running.values()}):
-                    on_word(name, text)
-                for future in done:
-                    yield running.pop(future), self._result(future)
-        finally:
-            for future in running:
-                future.cancel()
+        with interrupts_at_rest() as heed:
+            running = {self._submit(_attempt_of_run, self._run, job, place): job for job in jobs}
+            try:
+                while running and not cancelled():
+                    done, _ = wait(running, timeout=0.05, return_when=FIRST_COMPLETED)
+                    heed()
+                    for name, text in self._said({job.name for job in running.values()}):
+                        on_word(name, text)
+                    for future in done:
+                        yield running.pop(future), self._result(future)
+                heed()
+            finally:
+                for future in running:
+                    future.cancel()
 
     def _said(self, busy: Container[str]) -> Iterator[tuple[str, str]]:
         """The words of this run that wait to be read. Dropped are those of one that ended before its jobs did, and of
@@ -254,6 +257,28 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def interrupts_at_rest() -> Iterator[Callable[[], None]]:
+    """A Ctrl-C in here waits until what this gives is called, which raises KeyboardInterrupt then.
+
+    Raised wherever it comes, as within `wait`, it may leave the lock of a future held, and the pool would never end.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield lambda: None
+        return
+    pressed = threading.Event()
+
+    def heed() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _import_synths() -> None:

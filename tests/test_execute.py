@@ -118,6 +118,18 @@ def test_words_that_are_slower_than_their_sounds_result_are_dropped() -> None:
     assert said == [("busy", "on the way"), ("busy", "at the end")]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
+def test_ctrl_c_waits_for_a_place_where_no_lock_is_held() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with execute.interrupts_at_rest() as heed:
+        heed()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        with pytest.raises(KeyboardInterrupt):
+            heed()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_fault_of_our_own_is_one_message_and_the_other_sounds_go_on(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
