@@ -181,12 +181,11 @@ def _marks(one: _Placed, parts: list[Array]) -> list[Array]:
 
 def _apart(marks: Array, least: float, side: float) -> Array:
     """Those from 0 to `side` that are not nearer than `least` to one before, or to the end."""
-    inner = np.sort(np.round(marks / least, 6)) * least
     kept = [0.0]
-    for mark in inner:
-        if kept[-1] + least <= mark <= side - least:
+    for mark in np.sort(np.round(marks / least, 6)):  # in `least`, which rounding shall not decide by
+        if kept[-1] + 0.9999 < mark < side / least - 0.9999:
             kept.append(float(mark))
-    return np.array([*kept, side])
+    return np.array([*(least * mark for mark in kept), side])
 
 
 def grid(lines: list[Array]) -> Mesh:
