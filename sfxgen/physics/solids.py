@@ -38,6 +38,7 @@ USUAL_WALL = 1 / 60  # of the second side: the wall of an open surface for which
 FEWEST_DOFS = 3_000  # of each part, where there are many
 MOST_PARTS = 64
 FINER = 3  # times as many unknowns for what comes apart
+SURELY, FINEST = 1.2, 4  # times those that resolve the mean wall; up to so many times the usual ones are taken
 LONGEST = 4_000  # times as long as thick a wire may be
 PIECE = 1 / 40  # of the longest side: pieces of the skin whose nearest is looked for
 THIN = 1 / 10  # of the second side: up to that, a wall is a shell; a thicker one is filled with tetrahedra
@@ -326,9 +327,13 @@ def _thickest(surface: Surface) -> float:
 
 
 def _is_thin(surface: Surface) -> bool:
-    """Whether the usual lattice cannot resolve what bends in a closed body: twice its volume over its skin."""
-    volume = abs(enclosed(surface.triangles))
-    return abs(thickness(surface.triangles)) < FEWEST_LAYERS * float(np.cbrt(60 * volume / USUAL_DOFS))
+    """Whether the usual lattice cannot resolve what bends in a closed body."""
+    return _resolving(surface) > USUAL_DOFS
+
+
+def _resolving(surface: Surface) -> float:
+    """About the unknowns of a lattice that resolves what bends in a closed body: twice its volume over its skin."""
+    return 60 * abs(enclosed(surface.triangles)) * (FEWEST_LAYERS / abs(thickness(surface.triangles))) ** 3
 
 
 def _kit(surface: Surface, source: Source, dofs: int) -> Solid | None:
@@ -379,6 +384,9 @@ def _filled(surface: Surface, source: Source, size_m: float, wanted: Wanted, kit
     dofs, most = wanted.dofs, most_dofs(wanted.n_modes)
     if source.mesher == "tetwild" and not source.wall_m:
         return filled_by_tetwild(triangles, dofs, source.name)
+    enough = round(SURELY * _resolving(surface))
+    if not source.wall_m and dofs < enough <= min(FINEST * dofs, most):
+        dofs = enough
     solid = filled(triangles, source.wall_m / size_m, dofs, most)
     if solid.lost <= LOST or source.wall_m:
         return solid

@@ -18,7 +18,7 @@ from sfxgen.physics.modal.shells import Facets
 
 NODES = 2_800  # of a shell, six degrees of freedom each
 _EDGE_FINENESS = 2.0  # fine edges along one of the shell, where the two sides of walls are matched
-_SAME_WALL = 0.7  # share of the volume of a closed surface that its walls must hold to be all there is of it
+_SAME_WALL = (0.7, 1.2)  # of the volume of a closed surface, what its walls hold if they are all there is of it
 _WALLED = 0.75  # share of the area of an open surface that must face another side for its walls to be the mesh's own
 _NEAR = 16  # points about the end of a wall that are looked at
 _ASIDE = 0.7  # edges: how far aside of it the nearest point of a skin may be
@@ -49,7 +49,7 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
     """
     area, volume = float(areas(points[faces]).sum()), abs(enclosed(points[faces]))
     thickest = _MEAN_WALLS * 2 * volume / area if closed else 0.1 * float(np.ptp(points, axis=0).max())
-    if closed and not _SAME_WALL < walls.walled_volume(points, faces, thickest) / volume < 1 / _SAME_WALL:
+    if closed and not _are_all(walls.walled_volume(points, faces, thickest) / volume):
         return None
     edge = _edge(area / 2)
     many, small = fine(points, faces, edge / _EDGE_FINENESS)
@@ -57,7 +57,7 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
         small = small[~inner(many[small], points[faces])]
     middle = walls.middle(many, small, thickest, edge / _EDGE_FINENESS)
     middle_area = float(areas(middle.points[middle.faces]).sum())
-    if closed and not _SAME_WALL < middle.volume / volume < 1 / _SAME_WALL:
+    if closed and not _are_all(middle.volume / volume):
         return None
     if not closed and middle_area < _WALLED * area / 2:
         return None
@@ -65,6 +65,11 @@ def of_both_sides(points: Array, faces: Index, closed: bool) -> Sheet | None:
     centres, even_centres = middle.points[middle.faces].mean(axis=1), even_points[even_faces].mean(axis=1)
     _, nearest = cKDTree(centres).query(even_centres)
     return _largest(_joined(Facets(even_points, even_faces, middle.walls[nearest])), own=True)
+
+
+def _are_all(share: float) -> bool:
+    """Whether walls of that share of the volume are all there is; what is thick both ways counts as several."""
+    return _SAME_WALL[0] < share < _SAME_WALL[1]
 
 
 def _edge(area: float) -> float:
