@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,23 @@ def test_manifests_are_found_in_folders_and_by_globs(tmp_path: Path) -> None:
     project = load_project(tmp_path)
     assert project.manifest_files == ("sounds/a/c.yml", "sounds/b.yaml", "levels/1/fx.yaml")
     assert len(manifest_paths(tmp_path, project.config)) == 3
+
+
+def test_a_folder_that_goes_away_amid_the_search_is_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "sounds" / "a.yaml").write_text("version: 1\nsounds: {}\n", encoding="utf-8")
+    whole, gone = Path.rglob, [True]
+
+    def rglob(self: Path, pattern: str) -> Iterator[Path]:
+        if gone:
+            gone.pop()
+            raise FileNotFoundError(self)
+        return whole(self, pattern)
+
+    monkeypatch.setattr(Path, "rglob", rglob)
+    assert load_project(tmp_path).manifest_files == ("sounds/a.yaml",)
 
 
 def test_a_manifest_may_be_empty_of_sounds() -> None:

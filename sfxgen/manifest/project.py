@@ -17,6 +17,7 @@ from sfxgen.manifest.reader import Entry, Reader
 
 CONFIG_FILE = "sfxgen.yaml"
 LOCK_FILE = "sfxgen.lock"
+SEARCHES = 3  # of a folder in which something goes away meanwhile
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,25 @@ def _sampler(root: Path, config: Config) -> str:
     return ""
 
 
+def _matches(root: Path, pattern: str) -> list[Path]:
+    """What lies in a folder or fits a glob; of a folder that is not there, nothing."""
+    for _ in range(SEARCHES):
+        try:
+            if (root / pattern).is_dir():
+                return [path for suffix in ("*.yaml", "*.yml") for path in (root / pattern).rglob(suffix)]
+            return list(root.glob(pattern))
+        except FileNotFoundError:  # gone amid the search, as when it is replaced
+            continue
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{CONFIG_FILE}: manifests {show(pattern)} cannot be searched: {error}") from error
+    return []
+
+
 def manifest_paths(root: Path, config: Config) -> list[Path]:
     """The manifests in a stable order: folders are searched through, globs expanded, editors' own files left out."""
     found: dict[Path, None] = {}
     for pattern in config.manifests:
-        try:
-            if (root / pattern).is_dir():
-                matches = [path for suffix in ("*.yaml", "*.yml") for path in (root / pattern).rglob(suffix)]
-            else:
-                matches = list(root.glob(pattern))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{CONFIG_FILE}: manifests {show(pattern)} cannot be searched: {error}") from error
-        for path in sorted(matches):
+        for path in sorted(_matches(root, pattern)):
             hidden = any(part.startswith((".", "~")) for part in path.relative_to(root).parts)
             if path.is_file() and not hidden and path.name not in (CONFIG_FILE, LOCK_FILE):
                 found[path] = None
