@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from test_scene import any_scene, check_sane
+from test_scene_sane import any_scene, check_sane
 
 
 def main() -> int:
