@@ -1,4 +1,7 @@
-"""Parts of a body, each meshed by itself, glued where they touch: springs between points of their skins."""
+"""Parts of a body, each meshed by itself, glued where they touch: springs between points of their skins.
+
+The penalty method (Zienkiewicz & Taylor, "The Finite Element Method"), by which meshes need not fit one another.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags, hstack, identity, vstack
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from skfem import ElementTriP2
 
 from sfxgen.physics.meshing.distance import Distance, split, winding_at
 from sfxgen.physics.meshing.tetrahedra import SIDES, Solid, skin_sides
-from sfxgen.physics.meshing.triangles import areas, enclosed, thickness
+from sfxgen.physics.meshing.triangles import areas, enclosed, groups, thickness
 from sfxgen.physics.modal.elements import TETRAHEDRON, volume_of
 from sfxgen.physics.modal.shapes import Array, Index, Mesh
 
@@ -22,6 +25,7 @@ GAP, ZONE = 0.5, 0.1  # of the thinner part: how far apart glued parts may be, a
 GLUE = 100.0  # stiffness of a joint over that of as thick a layer as the thinner part
 FEWEST_TIES = 8  # nodes of one part at a joint; of fewer, points between them are glued as well
 _NEAREST = 24  # cells about a point that may hold it
+_SIDE = ElementTriP2()  # of a cell
 SPACING, MOST_CUT = 0.3, 12  # of the thinner part: between points that are looked at; parts of a side, at the most
 
 
@@ -96,7 +100,7 @@ class Piece:
 
 
 def glued(pieces: list[Piece], cell: float) -> Solid:
-    """The largest lot of parts that hang together."""
+    """The largest lot of parts that hang together. cell: the longest side of a cube of theirs."""
     n = len(pieces)
     ends = np.cumsum([0, *(piece.mesh.nodes.shape[1] for piece in pieces)])
     joined, ties = [], []
@@ -107,7 +111,7 @@ def glued(pieces: list[Piece], cell: float) -> Solid:
             joined.append((i, j))
             ties.append(csr_matrix((found.data, of_both[found.indices], found.indptr), (found.shape[0], ends[-1])))
     first, second = np.array(joined, dtype=np.int64).reshape(-1, 2).T
-    _, lot = connected_components(coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n)), directed=False)
+    _, lot = groups(first, second, n)
     size = np.bincount(lot, [enclosed(piece.triangles) for piece in pieces])
     kept = lot == size.argmax()
     nodes = np.concatenate([piece.mesh.nodes for piece in pieces], axis=1)
@@ -160,6 +164,7 @@ class _Near:
 
 
 def _near(one: Piece, other: Piece, gap: float) -> _Near:
+    """Of one part, nodes and points between them, where its box comes nearer than `gap` to that of the other."""
     nodes = one.mesh.nodes.T
     corners = (nodes @ other.fitting)[one.skin[:, :3]]
     faces = one.skin[other.beside(corners.min(axis=1), corners.max(axis=1), gap)]
@@ -168,8 +173,7 @@ def _near(one: Piece, other: Piece, gap: float) -> _Near:
     share = np.bincount(faces.ravel(), np.repeat(size / 6, 6), len(nodes))[own]
     longest = float(np.linalg.norm(np.ptp(nodes[faces[:, :3]], axis=1), axis=1).max(initial=0.0))
     cut = _cut(int(np.clip(np.ceil(longest / (SPACING * min(one.thickness, other.thickness))), 1, MOST_CUT)))
-    a, b, c = cut.T
-    values = np.stack([a * (2 * a - 1), b * (2 * b - 1), c * (2 * c - 1), 4 * a * b, 4 * b * c, 4 * c * a], axis=1)
+    values = np.array([_SIDE.lbasis(cut.T[1:], i)[0] for i in range(6)]).T
     rows, columns = np.repeat(np.arange(len(faces) * len(cut)), 6), np.repeat(faces, len(cut), axis=0).ravel()
     between = csr_matrix(
         (np.tile(values, (len(faces), 1)).ravel(), (rows, columns)), shape=(len(faces) * len(cut), len(nodes))

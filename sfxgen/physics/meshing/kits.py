@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from sfxgen.physics.meshing.distance import winding_at
 from sfxgen.physics.meshing.fitted import axes_of_faces, box_share
 from sfxgen.physics.meshing.joints import GAP, Piece, glued
 from sfxgen.physics.meshing.stuffing import stuff
 from sfxgen.physics.meshing.tetrahedra import EDGES, Level, Solid, box_of, curved
-from sfxgen.physics.meshing.triangles import enclosed
+from sfxgen.physics.meshing.triangles import enclosed, groups
 from sfxgen.physics.modal.shapes import Array, Index, Mesh
 
 MOST_PARTS = 64
@@ -56,8 +54,7 @@ def parts_of(points: Array, faces: Index) -> list[Array] | None:
     for begin, n in zip(start[count > 2], count[count > 2], strict=True):
         pairs.append(_wedges(points, faces, order[begin : begin + n], rising))
     first, second = np.concatenate(pairs).T
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(faces),) * 2)
-    n, label = connected_components(graph, directed=False)
+    n, label = groups(first, second, len(faces))
     if n > MOST_PARTS:
         return None
     parts = [points[faces[label == i]] for i in range(n)]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing import walls
 from sfxgen.physics.meshing.inner import inner, may_have_inner
 from sfxgen.physics.meshing.remesh import SLIVER, fine, remeshed
-from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.meshing.triangles import areas, enclosed, groups
 from sfxgen.physics.modal.shapes import Array, Index
 from sfxgen.physics.modal.shells import Facets
 
@@ -94,17 +92,11 @@ def _joined(facets: Facets) -> Facets:
     good = (part[near] != part[rim][:, None]) & (away < np.hypot(_ASIDE * edge, _JOINT * (wall[near] + edge)))
     to, found = np.arange(n), good.any(axis=1)
     to[rim[found]] = near[found, good[found].argmax(axis=1)]
-    group = _parts(np.arange(n), to, n)
+    group = groups(np.arange(n), to, n)[1]
     first = np.lexsort((np.arange(n), np.isin(np.arange(n), rim), group))  # what is no end stays where it is
     joined = first[np.unique(group[first], return_index=True)[1]][group][faces]
     whole = areas(facets.points[joined]) > SLIVER * edge**2
     return Facets(facets.points, joined[whole], facets.walls[whole])
-
-
-def _parts(first: Index, second: Index, n: int) -> Index:
-    """Of each of n things, the number of those that it hangs together with by the pairs."""
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _by_edges(facets: Facets) -> Index:
@@ -114,7 +106,7 @@ def _by_edges(facets: Facets) -> Index:
     order = np.argsort(name, kind="stable")
     same = np.flatnonzero(np.diff(name[order]) == 0)
     n = len(facets.faces)
-    return _parts(order[same] % n, order[same + 1] % n, n)
+    return groups(order[same] % n, order[same + 1] % n, n)[1]
 
 
 def _largest(facets: Facets, own: bool) -> Sheet:

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sfxgen.physics.meshing.distance import Distance, split, winding
 from sfxgen.physics.meshing.fitted import fitted
 from sfxgen.physics.meshing.inner import inner, may_have_inner
 from sfxgen.physics.meshing.stuffing import Tetrahedra, compact, stuff, volumes
-from sfxgen.physics.meshing.triangles import areas, enclosed
+from sfxgen.physics.meshing.triangles import areas, enclosed, groups
 from sfxgen.physics.modal.elements import jacobians
 from sfxgen.physics.modal.shapes import Array, Mesh
 
@@ -182,26 +180,19 @@ def _hung_together(mesh: Tetrahedra, gap: float) -> tuple[Tetrahedra, float, Ind
     order = np.lexsort(corners.T)
     pairs = np.flatnonzero((corners[order][1:] == corners[order][:-1]).all(axis=1))
     n = len(mesh.cells)
-    count, label = _groups(order[pairs] // 4, order[pairs + 1] // 4, n)
+    count, label = groups(order[pairs] // 4, order[pairs + 1] // 4, n)
     if count == 1:
         return mesh, 0.0, label
     of_point = np.zeros(len(mesh.points), dtype=np.int64)
     of_point[mesh.cells] = label[:, None]
     skin = np.unique(corners[np.setdiff1d(order, np.concatenate([order[pairs], order[pairs + 1]]))])
     near = skin[cKDTree(mesh.points[skin]).query_pairs(gap, output_type="ndarray")]
-    _, lot = _groups(of_point[near[:, 0]], of_point[near[:, 1]], count)
+    _, lot = groups(of_point[near[:, 0]], of_point[near[:, 1]], count)
     size = np.bincount(lot[label], volumes(mesh.points, mesh.cells))
     kept = lot[label] == size.argmax()
     _, part = np.unique(label[kept], return_inverse=True)
     lost = float(1 - size.max() / size.sum())
     return compact(mesh.points, mesh.cells[kept], mesh.on_surface), lost, part.astype(np.int64)
-
-
-def _groups(first: Index, second: Index, n: int) -> tuple[int, Index]:
-    """What hangs together by the pairs: how many groups, and of each of n things its group."""
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
-    count, label = connected_components(graph, directed=False)
-    return int(count), label.astype(np.int64)
 
 
 def _tied(mesh: Mesh, part: Index, gap: float) -> Mesh:
@@ -218,7 +209,7 @@ def _tied(mesh: Mesh, part: Index, gap: float) -> Mesh:
     order = np.lexsort((*near.T[::-1], distance))
     a, b = skin[near[order]].T
     first = np.unique(a, return_index=True)[1]  # of each node only the nearest one: more would make the joint rigid
-    _, group = _groups(a[first], b[first], len(of_node))
+    _, group = groups(a[first], b[first], len(of_node))
     return Mesh(mesh.nodes, mesh.cells, group)
 
 

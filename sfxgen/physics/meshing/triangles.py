@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from sfxgen.physics.modal.shapes import Array, Index
 
@@ -65,6 +67,13 @@ def first_of_each(faces: Index) -> Index:
     new = np.ones(len(faces), dtype=bool)
     new[1:] = (corners[order][1:] != corners[order][:-1]).any(axis=1)
     return np.sort(order[new])
+
+
+def groups(first: Index, second: Index, n: int) -> tuple[int, Index]:
+    """What hangs together by the pairs: how many groups, and of each of n things its group."""
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
+    count, label = connected_components(graph, directed=False)
+    return int(count), label.astype(np.int64)
 
 
 def point_normals(n_points: int, faces: Index, triangles: Array) -> Array:
